@@ -1,0 +1,67 @@
+"""What can go wrong, and what it means for the one who waits.
+
+Every error is one line that names the thing, its value and what is allowed. Its class says two things: whether trying
+again can help (`retryable`), and the exit status of the command (2: the request or its data were wrong, 1: the work failed).
+"""
+
+import errno
+from pathlib import Path
+
+
+class GlueflowError(Exception):
+    """Work that failed for a reason that trying again cannot mend."""
+
+    exit_status = 1
+    retryable = False
+
+
+class WrongRequest(GlueflowError):
+    """A request that can never be carried out: an unknown name, a value out of bounds, a file that is not there."""
+
+    exit_status = 2
+
+    @classmethod
+    def of(cls, field: str, value: object, allowed: str) -> "WrongRequest":
+        return cls(f"{field}: {value!r} is not allowed; {allowed}")
+
+
+class BadData(WrongRequest):
+    """Data that cannot be trusted. The message names file, row and column."""
+
+
+class Denied(GlueflowError):
+    """The store refused the credentials, or they lack a right."""
+
+
+class Unavailable(GlueflowError):
+    """A service did not answer, or answered with a fault of its own."""
+
+    retryable = True
+
+
+class CommitUnknown(GlueflowError):
+    """A commit whose outcome could not be read back; everything is left in place."""
+
+    retryable = True
+
+
+class StepFailed(GlueflowError):
+    """A step's process ended without a result: a crash, a kill, memory."""
+
+    retryable = True
+
+
+def disk_error(error: OSError, folder: Path) -> GlueflowError:
+    """The one line for a disk that cannot be written, or the error itself where it is something else."""
+    where = error.filename or folder
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return GlueflowError(f"disk: no space left at {where}; free some, or set GLUEFLOW_HOME to a larger disk")
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return GlueflowError(f"disk: {where} cannot be written ({error.strerror}); set GLUEFLOW_HOME to a writable folder")
+    raise error
+
+
+KINDS: dict[str, type[GlueflowError]] = {
+    kind.__name__: kind
+    for kind in (GlueflowError, WrongRequest, BadData, Denied, Unavailable, CommitUnknown, StepFailed)
+}

@@ -1,0 +1,59 @@
+"""Where things are on this machine, from the environment. Nothing here can reach a key.
+
+    GLUEFLOW_HOME=/data/glueflow GLUEFLOW_BUCKET=s3://models/glue glueflow run mrpc
+
+Without GLUEFLOW_BUCKET the embedded store of `infra/stack.py` is used. Credentials, region and endpoint of a bucket of
+one's own come from boto3's own variables (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3, ...), never from here.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.core.errors import WrongRequest
+
+BUCKET_URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]+)?$"
+
+
+class Settings(BaseSettings):
+    """Settings of this machine; each has a safe default."""
+
+    model_config = SettingsConfigDict(env_prefix="GLUEFLOW_", frozen=True)
+
+    home: Annotated[Path, Field(description="folder for the cache, scratch files and the embedded stack")] = (
+        Path.home() / ".glueflow"
+    )
+    bucket: Annotated[
+        str | None, Field(pattern=BUCKET_URI, description="s3://bucket[/prefix]; embedded store if unset")
+    ] = None
+    retries: Annotated[int, Field(ge=0, le=10, description="tries after the first, for faults that may pass")] = 3
+    retry_delay: Annotated[float, Field(gt=0, le=600, description="seconds before the first retry; doubles")] = 5.0
+    device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$", description="where to train")] = "auto"
+    eval_batch_size: Annotated[int, Field(ge=1, le=4096, description="rows per batch of evaluation")] = 64
+
+    @property
+    def cache(self) -> Path:
+        return self.home / "cache"
+
+    @property
+    def scratch(self) -> Path:
+        return self.home / "scratch"
+
+    @property
+    def stack(self) -> Path:
+        return self.home / "stack"
+
+
+@cache
+def settings() -> Settings:
+    """This process's settings; raises WrongRequest naming the variable that is off."""
+    try:
+        found = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"GLUEFLOW_{'_'.join(map(str, first['loc'])).upper()}"
+        raise WrongRequest.of(name, first["input"], first["msg"]) from None
+    return found.model_copy(update={"home": found.home.expanduser().absolute()})
