@@ -57,7 +57,9 @@ def disk_error(error: OSError, folder: Path) -> GlueflowError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return GlueflowError(f"disk: no space left at {where}; free some, or set GLUEFLOW_HOME to a larger disk")
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return GlueflowError(f"disk: {where} cannot be written ({error.strerror}); set GLUEFLOW_HOME to a writable folder")
+        return GlueflowError(
+            f"disk: {where} cannot be written ({error.strerror}); set GLUEFLOW_HOME to a writable folder"
+        )
     raise error
 
 

@@ -1,0 +1,41 @@
+# `make run` and `make test` do everything on a fresh machine with Python 3.11; the rest is for those who work on it.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+export GLUEFLOW_HOME ?= $(CURDIR)/.glueflow
+
+.PHONY: run test test-all check bench clean
+.DELETE_ON_ERROR:
+
+run: .venv/ready  ## fine-tune, evaluate, register and ask the model, offline
+	$(BIN)/glueflow run mrpc --data sample:
+	$(BIN)/glueflow predict mrpc "The company posted a profit of 3 million dollars." "The firm reported a 3 million dollar profit."
+	$(BIN)/glueflow predict mrpc "The company posted a profit of 3 million dollars." "The company posted a loss of 3 million dollars."
+	@echo
+	@echo "Next:  real data      $(BIN)/glueflow run mrpc --data file:<folder with MRPC/train.tsv>   (or leave --data out: the hub)"
+	@echo "       what and why   $(BIN)/glueflow plan mrpc --data sample: --learning-rate 3e-5"
+	@echo "       the UI         $(BIN)/glueflow up"
+	@echo "       stop           $(BIN)/glueflow down"
+
+test: check  ## format, lint, types, import rules, then the tests
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-all: check  ## the tests with the long proofs
+	$(BIN)/pytest -n 2 --dist loadfile -m ""
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: .venv/ready  ## measure against peers; writes the tables that the README quotes
+	$(BIN)/python -m tests.benchmarks
+
+clean:  ## stop the stack of this checkout and remove what it and the set-up made
+	-test -x $(BIN)/glueflow && $(BIN)/glueflow down
+	rm -rf .venv .glueflow build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,74 @@
+"""What the terminal shows: progress while work is done, a table at its end. Quiet where nobody looks."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from tasks.core import progress as work
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def say(line: str) -> None:
+    """A remark to the person, beside the result: it goes to standard error."""
+    err.print(line, style="dim", markup=False)
+
+
+def fail(line: str) -> None:
+    err.print(f"error: {line}", style="bold red", markup=False)
+
+
+def print_json(value: object) -> None:
+    """The result for a program: JSON on standard output and nothing else there."""
+    sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def progress() -> Iterator[None]:
+    """Bars for all that reports progress within the block; nothing if standard error is no terminal."""
+    if not err.is_terminal:
+        yield
+        return
+    columns = (
+        TextColumn("{task.description:<20}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total} {task.fields[unit]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=err) as bars:
+        known: dict[str, TaskID] = {}
+
+        def show(event: work.Progress) -> None:
+            figures = " ".join(f"{name} {figure:.3f}" for name, figure in event.figures.items())
+            if event.what not in known:
+                known[event.what] = bars.add_task(event.what, unit=event.unit, figures="", total=None)
+            bars.update(known[event.what], completed=event.done, total=event.total or None, figures=figures)
+
+        with work.listening(show):
+            yield
+
+
+def steps_table(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    """One line a step."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("seconds", "version", "bytes") else "left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    text = str(value)
+    return text[:12] if len(text) == 64 and text.isalnum() else text.replace("[", r"\[")

@@ -1,0 +1,199 @@
+"""Get or build: the entry of a step if it is there and sound, else the step's work, committed by its manifest.
+
+    built = get_or_build(store, cache, planned, inputs, build)    # -> Outcome("built", manifest, 12.4, "never built")
+
+The order of writes makes it safe: files first, each below its own digest; the manifest last, created once. A process
+killed anywhere between leaves files that nobody refers to, never an entry that is half there.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+
+from tasks.core.errors import CommitUnknown, Unavailable, disk_error
+from tasks.core.files import damage, entries
+from tasks.core.manifest import Manifest, parse
+from tasks.core.plan import PlannedStep
+from tasks.core.progress import Progress, report
+from tasks.core.settings import Settings
+from tasks.core.store import Store, object_key
+
+Facts = dict[str, Any]
+Folders = Callable[[], dict[str, Path]]
+Build = Callable[[Path, Folders], Facts]
+Check = Callable[[Manifest], str | None]
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the store holds for a key: a sound entry, or the reason why it does not count."""
+
+    state: Literal["sound", "absent", "stale", "damaged"]
+    reason: str = ""
+    manifest: Manifest | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a step."""
+
+    state: Literal["built", "reused"]
+    manifest: Manifest
+    seconds: float
+    reason: str = ""
+
+
+def find(store: Store, step: PlannedStep, inputs: Mapping[str, Manifest], check: Check | None = None) -> Finding:
+    """Whether the step's entry counts: its manifest is well formed, its files are there with the recorded sizes, and
+    it was made from the inputs as they are now. `check` may name more that is damaged. Writes nothing."""
+    body = store.get(f"{step.folder}/{MANIFEST}")
+    if body is None:
+        return Finding("absent", "never built")
+    found = parse(body, step.step, step.key)
+    if isinstance(found, str):
+        return Finding("damaged", found)
+    sizes = store.sizes(step.folder + "/")
+    for file in found.files:
+        size = sizes.get(object_key(step.folder, file))
+        if size != file.size:
+            held = "is missing" if size is None else f"has {size} bytes instead of {file.size}"
+            return Finding("damaged", f"{file.path} {held}")
+    for name, manifest in inputs.items():
+        if found.inputs.get(name) != manifest.digest:
+            return Finding("stale", f"{name} was built anew with other bytes", found)
+    if check and (wrong := check(found)):
+        return Finding("damaged", wrong)
+    return Finding("sound", manifest=found)
+
+
+def get_or_build(
+    store: Store,
+    settings: Settings,
+    step: PlannedStep,
+    inputs: Mapping[str, Manifest],
+    build: Build,
+    force: bool = False,
+    check: Check | None = None,
+) -> Outcome:
+    """The step's entry, reused or built. `build(out, folders)` fills `out` and returns the facts of the manifest;
+    `folders()` gives the inputs' files on local disk, by step."""
+    start = time.monotonic()
+    finding = find(store, step, inputs, check)
+    if finding.manifest and finding.state == "sound" and not force:
+        return Outcome("reused", finding.manifest, time.monotonic() - start)
+    if finding.state == "damaged":
+        quarantine(store, step.folder, finding.reason)
+    reason = "forced" if force and finding.state == "sound" else finding.reason
+    try:
+        with scratch_folder(settings, step) as out:
+            facts = build(out, lambda: {name: local_copy(store, settings, made) for name, made in inputs.items()})
+            mine = Manifest(
+                step=step.step,
+                key=step.key,
+                identity=step.identity,
+                inputs={name: upstream.digest for name, upstream in inputs.items()},
+                files=entries(out),
+                facts=facts,
+                seconds=round(time.monotonic() - start, 3),
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+            )
+            upload(store, step.folder, mine, keep(settings, mine, out))
+        manifest = commit(store, f"{step.folder}/{MANIFEST}", mine, replace=force or finding.state == "stale")
+    except OSError as error:
+        raise disk_error(error, settings.home) from error
+    return Outcome("built", manifest, time.monotonic() - start, reason)
+
+
+def upload(store: Store, folder: str, manifest: Manifest, source: Path) -> None:
+    """Put the manifest's files in the store, each below its own digest; one that is there already is not sent again."""
+    there = store.sizes(folder + "/")
+    total = sum(file.size for file in manifest.files)
+    done = 0
+    for file in manifest.files:
+        key = object_key(folder, file)
+        if there.get(key) != file.size:
+            store.upload(source / file.path, key, file.sha256)
+        done += file.size
+        report(Progress("upload", done, total, "bytes"))
+
+
+def commit(store: Store, key: str, mine: Manifest, replace: bool) -> Manifest:
+    """Put the manifest in place; whoever was first wins, unless what is there is to be replaced."""
+    if store.create(key, mine.encoded()):
+        return mine
+    body = store.get(key)
+    if body is None:
+        raise CommitUnknown(f"store: {store.uri(key)} vanished while it was written; try again")
+    found = parse(body, mine.step, mine.key)
+    if isinstance(found, Manifest) and (not replace or (found.digest, found.inputs) == (mine.digest, mine.inputs)):
+        return found
+    store.put(key, mine.encoded())
+    return mine
+
+
+def quarantine(store: Store, folder: str, reason: str) -> None:
+    """Set a damaged entry's manifest aside with the reason, so that it no longer counts and can be looked into."""
+    body = store.get(f"{folder}/{MANIFEST}")
+    if body is not None:
+        place = f"quarantine/{folder}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        store.put(f"{place}/{MANIFEST}", body)
+        store.put(f"{place}/reason.txt", reason.encode())
+        store.delete(f"{folder}/{MANIFEST}")
+
+
+def local_copy(store: Store, settings: Settings, manifest: Manifest) -> Path:
+    """A folder on local disk with the entry's files, each checked against its SHA-256 now; downloaded if need be.
+
+    A file that is damaged in the store sets the entry aside and raises Unavailable: the retry builds that step anew.
+    """
+    folder = f"steps/{manifest.step}/{manifest.key}"
+    target = settings.cache / folder / manifest.digest[:16]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if target.is_dir():
+            if damage(target, manifest.files) is None:
+                return target
+            shutil.rmtree(target)
+        fresh = Path(tempfile.mkdtemp(prefix=target.name, dir=target.parent))
+        try:
+            for file in manifest.files:
+                path = fresh / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                store.download(object_key(folder, file), path)
+            if wrong := damage(fresh, manifest.files):
+                quarantine(store, folder, wrong)
+                raise Unavailable(
+                    f"store: the entry {store.uri(folder)} was damaged ({wrong}) and set aside; try again"
+                )
+            fresh.rename(target)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return target
+
+
+def keep(settings: Settings, manifest: Manifest, out: Path) -> Path:
+    """Move what was just built into the local cache, so that the next step need not download it; returns its place."""
+    target = settings.cache / "steps" / manifest.step / manifest.key / manifest.digest[:16]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        return out if target.exists() else out.rename(target)
+
+
+@contextmanager
+def scratch_folder(settings: Settings, step: PlannedStep) -> Iterator[Path]:
+    """An empty folder for the step to fill, removed at the end unless it became the cached copy."""
+    settings.scratch.mkdir(parents=True, exist_ok=True)
+    out = Path(tempfile.mkdtemp(prefix=f"{step.step}-{step.key[:12]}-", dir=settings.scratch))
+    try:
+        yield out
+    finally:
+        shutil.rmtree(out, ignore_errors=True)

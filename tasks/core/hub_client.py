@@ -1,0 +1,98 @@
+"""How `tasks/core/hub.py` speaks with huggingface_hub: its time limits, its progress, and its errors in our words.
+
+with asking("data: hf://nyu-mll/glue@main"):    # a 503 becomes Unavailable, a 404 WrongRequest, a 403 Denied
+    commits = list(pages("datasets/nyu-mll/glue/commits/main"))
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tasks.core.errors import Denied, GlueflowError, Unavailable, WrongRequest, disk_error
+
+OTHERWISE = "try again later, set HF_HUB_OFFLINE=1 with a full commit that is already here, or use sample: or file:"
+LOG_IN = "check the name; if it is private or gated, accept its terms on the hub and set HF_TOKEN or `hf auth login`"
+
+
+def named(repo: str, repo_type: str, revision: str | None) -> str:
+    """`data: hf://nyu-mll/glue@main`, as every message begins; raises WrongRequest for what cannot be a repository."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id  # type: ignore[attr-defined]
+
+    field = {"dataset": "data", "model": "checkpoint"}[repo_type]
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        raise WrongRequest.of(field, repo, "a repository is owner/name, of letters, digits, `-`, `_` and `.`") from None
+    return f"{field}: hf://{repo}@{revision}" if revision else f"{field}: hf://{repo}"
+
+
+def kept_in(folder: Path, repo: str, repo_type: str) -> Path:
+    """Where huggingface_hub keeps a repository inside its cache folder."""
+    return folder / f"{repo_type}s--{repo.replace('/', '--')}"
+
+
+def head(repo: str, repo_type: str, revision: str | None) -> str | None:
+    """The commit of a branch or tag as the hub says now; `HfApi.resolve_revision` would fall back on an old answer."""
+    from huggingface_hub import HfApi, constants
+
+    limit = constants.HF_HUB_DOWNLOAD_TIMEOUT  # seconds; without it a silent hub would hold us for ever
+    return HfApi().repo_info(repo, repo_type=repo_type, revision=revision, timeout=limit).sha
+
+
+def pages(address: str, **params: Any) -> Iterator[dict[str, Any]]:
+    """Entries of a paged listing of the hub's API, asked for as they are read; HfApi's own (2.4) have no time limit."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, paginate  # type: ignore[attr-defined]
+
+    limit = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    yield from paginate(f"{constants.ENDPOINT}/api/{address}", params, build_hf_headers(), timeout=limit)
+
+
+def meter(on_progress: Callable[[int, int], None] | None, done: int, total: int) -> Any:
+    """A class like the client's progress bar that shows nothing: the bytes of one file, after `done`, are passed on."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Meter(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            if on_progress:
+                on_progress(done + int(self.n), total)
+
+    return Meter
+
+
+@contextmanager
+def asking(what: str, folder: Path | None = None) -> Iterator[None]:
+    """Turns what the client raises into one line of ours; its text is dropped: it can quote a header, so a token."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except (errors.HTTPError, OSError, RuntimeError, ValueError) as error:  # type: ignore[attr-defined]  # Runtime: xet
+        # With no copy at hand the client hides a refusal or a fault behind "not in the cache".
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+        raise _told(cause, what, folder) from None
+
+
+def _told(error: BaseException | None, what: str, folder: Path | None) -> GlueflowError:
+    from huggingface_hub import errors
+
+    status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
+    if isinstance(error, errors.RevisionNotFoundError):
+        return WrongRequest(f"{what}: the hub has no such revision; give a branch, a tag or a full commit")
+    if status in (401, 403):  # without a login, 401 is also the answer for a repository that does not exist
+        return Denied(f"{what}: the hub denies access (HTTP {status}); {LOG_IN}")
+    if status in (400, 404, 410):
+        return WrongRequest(f"{what} does not exist on the hub")
+    if isinstance(error, errors.OfflineModeIsEnabled):
+        return Unavailable(
+            f"{what}: not here, and HF_HUB_OFFLINE is set; give a full commit that is or use sample: or file:"
+        )
+    if folder and isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError | TimeoutError):
+        return disk_error(error, folder)
+    reason = f"HTTP {status}" if status else type(error).__name__
+    return Unavailable(f"{what}: no good answer from the hub ({reason}); {OTHERWISE}")

@@ -1,0 +1,130 @@
+"""What a run would do: five steps wired by their keys, before anything is touched.
+
+    plan(GlueRun(task="mrpc", data="sample:", checkpoint="packaged:all-MiniLM-L6-v2"))
+      fetch 4c1f… -> encode 91aa… -> finetune 0b7e… -> evaluate c2d0… -> register e91b…
+
+Moving names are resolved first (`tasks/core/resolve.py`); a key is then a pure function of what was resolved.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+
+from tasks.core.keys import Canonical, identity, step_key
+from tasks.core.machine import has_bfloat16
+from tasks.core.resolve import Pinned, resolve_checkpoint, resolve_data
+from tasks.core.specs import (
+    EncodeSpec,
+    EvaluateSpec,
+    FetchSpec,
+    FinetuneSpec,
+    GlueRun,
+    RegisterSpec,
+    Spec,
+    StepName,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A step's VERSION, to be raised when it writes other bytes for the same spec, and the libraries that decide them."""
+
+    version: int
+    libraries: tuple[str, ...]
+
+
+RECIPES: dict[StepName, Recipe] = {
+    "fetch": Recipe(1, ("pyarrow",)),
+    "encode": Recipe(1, ("pyarrow", "tokenizers", "transformers")),
+    "finetune": Recipe(1, ("accelerate", "torch", "transformers")),
+    "evaluate": Recipe(1, ("pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
+    "register": Recipe(1, ()),
+}
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step with all that names it, and the places of what it reads, which do not."""
+
+    step: StepName
+    spec: Spec
+    inputs: dict[str, str]
+    sources: dict[str, str]
+
+    @cached_property
+    def identity(self) -> dict[str, Canonical]:
+        return identity(*self._parts)
+
+    @cached_property
+    def key(self) -> str:
+        return step_key(*self._parts)
+
+    @property
+    def folder(self) -> str:
+        """Where the step's entry lies in the store."""
+        return f"steps/{self.step}/{self.key}"
+
+    @property
+    def _parts(self) -> tuple[str, int, dict[str, Canonical], dict[str, str], dict[str, str]]:
+        recipe = RECIPES[self.step]
+        libraries = {name: version(name) for name in recipe.libraries}
+        return self.step, recipe.version, self.spec.model_dump(), self.inputs, libraries
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved request and its steps in order."""
+
+    request: GlueRun
+    data: Pinned
+    checkpoint: Pinned
+    steps: tuple[PlannedStep, ...]
+
+
+def plan(request: GlueRun) -> Plan:
+    """Resolve the request and name its steps; raises WrongRequest for what does not exist."""
+    data = resolve_data(request.data, request.task, request.as_of)
+    training = request.training
+    checkpoint = resolve_checkpoint(request.checkpoint, needs_weights=training.init == "pretrained")
+    precision = training.precision
+    if precision == "auto":
+        precision = "bfloat16" if has_bfloat16() else "float32"
+    sources = {"checkpoint": checkpoint.location}
+
+    fetch = PlannedStep("fetch", FetchSpec(task=request.task, data=data.revision), {}, {"data": data.location})
+    encode = PlannedStep(
+        "encode",
+        EncodeSpec(task=request.task, checkpoint=checkpoint.revision, max_length=training.max_length),
+        {"fetch": fetch.key},
+        sources,
+    )
+    finetune = PlannedStep(
+        "finetune",
+        FinetuneSpec(
+            task=request.task,
+            checkpoint=checkpoint.revision,
+            seed=request.seed,
+            precision=precision,
+            **training.model_dump(exclude={"max_length", "precision"}),
+        ),
+        {"encode": encode.key},
+        sources,
+    )
+    evaluate = PlannedStep(
+        "evaluate",
+        EvaluateSpec(task=request.task),
+        {"encode": encode.key, "finetune": finetune.key},
+        {},
+    )
+    register = PlannedStep(
+        "register",
+        RegisterSpec(
+            task=request.task,
+            name=request.name or request.task,
+            data=data.revision,
+            checkpoint=checkpoint.revision,
+        ),
+        {"finetune": finetune.key, "evaluate": evaluate.key},
+        {},
+    )
+    return Plan(request, data, checkpoint, (fetch, encode, finetune, evaluate, register))

@@ -1,0 +1,120 @@
+"""A step in a process of its own: it can be killed and timed out, and what it imports never burdens the caller.
+
+    run_step(request)  starts  python -m tasks.steps finetune request.json
+
+The child writes JSON lines on standard output (progress), anything else on standard error, and `result.json` last:
+{"facts": {...}} or {"error": {"kind": "BadData", "message": "..."}}. Without that file the step has failed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Thread
+from typing import IO, Any
+
+from tasks.core.errors import KINDS, GlueflowError, StepFailed
+from tasks.core.plan import PlannedStep
+from tasks.core.progress import Progress, report
+from tasks.core.settings import Settings
+
+RESULT = "result.json"
+ERROR_LINES = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a step's process is told. `spec` and `inputs` are identity; the rest says where and how."""
+
+    step: str
+    spec: dict[str, Any]
+    inputs: dict[str, str]
+    sources: dict[str, str]
+    out: str
+    cache: str
+    device: str
+    eval_batch_size: int
+
+
+def run_step(
+    settings: Settings, step: PlannedStep, out: Path, folders: Callable[[], Mapping[str, Path]]
+) -> dict[str, Any]:
+    """Run the step in a child process and return its facts; raises the child's own error, or StepFailed."""
+    with tempfile.TemporaryDirectory(prefix=f"{step.step}-", dir=settings.scratch) as folder:
+        request = Request(
+            step=step.step,
+            spec=step.spec.model_dump(mode="json"),
+            inputs={name: str(path) for name, path in folders().items()},
+            sources=step.sources,
+            out=str(out),
+            cache=str(settings.cache),
+            device=settings.device,
+            eval_batch_size=settings.eval_batch_size,
+        )
+        (Path(folder) / "request.json").write_text(json.dumps(asdict(request)))
+        command = [sys.executable, "-m", "tasks.steps", step.step, f"{folder}/request.json"]
+        status, errors = _run(command, folder, settings.threads)
+        result = Path(folder) / RESULT
+        if not result.exists():
+            failed = StepFailed(f"{step.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
+            failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
+            raise failed
+        answer = json.loads(result.read_text())
+    if "error" in answer:
+        kind = KINDS.get(answer["error"]["kind"], GlueflowError)
+        raise kind(answer["error"]["message"])
+    return dict(answer["facts"])
+
+
+def _run(command: list[str], folder: str, threads: int) -> tuple[int, list[str]]:
+    """Exit status and the last lines of standard error; progress is reported on the way."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    if threads:
+        environment |= {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))
+    child = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout and child.stderr  # noqa: S101  # both are pipes
+    tail: deque[str] = deque(maxlen=ERROR_LINES)
+    reader = Thread(target=_drain, args=(child.stderr, tail), daemon=True)
+    reader.start()
+    try:
+        for line in child.stdout:
+            report(Progress(**json.loads(line)))
+        status = child.wait()
+    except BaseException:
+        child.terminate()
+        child.wait()
+        raise
+    reader.join()
+    return status, list(tail)
+
+
+def _drain(stream: IO[str], tail: deque[str]) -> None:
+    for line in stream:
+        tail.append(line.rstrip())
+
+
+def _root() -> str:
+    """The folder that holds the packages, for a checkout that is not installed."""
+    return str(Path(__file__).resolve().parents[2])
+
+
+def _ending(status: int) -> str:
+    if status < 0:
+        hint = " (out of memory?)" if status == -9 else ""
+        return f"was ended by signal {-status}{hint}"
+    return f"ended with status {status}"

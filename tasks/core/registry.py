@@ -1,0 +1,171 @@
+"""Which checkpoints there are: immutable versions 1, 2, 3, … of named models, on plain object storage.
+
+    models/mrpc/claims/3.json          what version 3 will hold, created once: the number is taken
+    models/mrpc/digests/<content>.json  {"version": 3}: the same content is never registered twice
+    models/mrpc/versions/3/…           a plain `from_pretrained` folder, and manifest.json, written last
+
+Numbers stay dense because nobody waits for a dead writer: whoever finds a claim without its manifest *completes* it
+(copies inside the store from immutable objects, the same bytes whoever does it) and only then takes the next number.
+The content's marker is written before the manifest, so that a writer that sees version n finished also sees its marker.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from tasks.core.errors import BadData, Unavailable, WrongRequest
+from tasks.core.files import SHA256, FileEntry, content_digest, damage
+from tasks.core.progress import Progress, report
+from tasks.core.specs import NAME, Frozen
+from tasks.core.store import Store
+
+REGISTRABLE = re.compile(r"^[\w.-]+\.(safetensors|json|txt|md|model)$")
+MANIFEST = "manifest.json"
+
+
+class Version(Frozen):
+    """One version of a model: what it is, what it was made from, and every file with its digest."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    version: Annotated[int, Field(ge=1)]
+    content: Annotated[str, Field(pattern=SHA256)]
+    created: str
+    record: dict[str, Any]
+    files: tuple[FileEntry, ...]
+    sources: dict[str, str]
+
+    @property
+    def folder(self) -> str:
+        return f"models/{self.name}/versions/{self.version}"
+
+
+def register(
+    store: Store,
+    name: str,
+    files: Mapping[str, FileEntry],
+    sources: Mapping[str, str],
+    record: dict[str, Any],
+    now: str,
+) -> Version:
+    """The version that holds these files, new or already there. `sources` maps each path to an immutable object."""
+    for path in files:
+        if not REGISTRABLE.match(path):
+            raise WrongRequest.of(
+                "file", path, "a registered folder holds *.safetensors, *.json, *.txt, *.md and *.model"
+            )
+    content = content_digest(files.values())
+    while True:
+        newest = max(versions(store, name), default=0)
+        marker = store.get(f"models/{name}/digests/{content}.json")
+        number = json.loads(marker)["version"] if marker else newest + 1
+        mine = Version(
+            name=name,
+            version=number,
+            content=content,
+            created=now,
+            record=record,
+            files=tuple(files.values()),
+            sources=dict(sources),
+        )
+        claim = f"models/{name}/claims/{number}.json"
+        if not store.create(claim, mine.model_dump_json(indent=1).encode()):
+            mine = _claimed(store, claim)
+        complete(store, mine)
+        if mine.content == content:
+            return mine
+
+
+def _claimed(store: Store, key: str) -> Version:
+    body = store.get(key)
+    if body is None:
+        raise Unavailable(f"store: {store.uri(key)} vanished while it was read; try again")
+    return Version.model_validate_json(body)
+
+
+def complete(store: Store, version: Version) -> None:
+    """Carry out a claim: its files, its marker, its manifest. Safe to repeat and to do twice at once."""
+    there = store.sizes(version.folder + "/")
+    total = sum(file.size for file in version.files)
+    done = 0
+    for file in version.files:
+        target = f"{version.folder}/{file.path}"
+        if there.get(target) != file.size:
+            store.copy(version.sources[file.path], target)
+        done += file.size
+        report(Progress("register", done, total, "bytes"))
+    store.create(
+        f"models/{version.name}/digests/{version.content}.json", json.dumps({"version": version.version}).encode()
+    )
+    store.create(f"{version.folder}/{MANIFEST}", version.model_dump_json(indent=1).encode())
+
+
+def versions(store: Store, name: str) -> list[int]:
+    """Numbers of the finished versions, ascending."""
+    prefix = f"models/{name}/versions/"
+    found = (key.removeprefix(prefix) for key in store.sizes(prefix) if key.endswith(f"/{MANIFEST}"))
+    return sorted(int(key.partition("/")[0]) for key in found)
+
+
+def missing(store: Store, name: str, number: int) -> str | None:
+    """What the version lacks (its manifest, or a file at its recorded size), or None."""
+    try:
+        version = load(store, name, number)
+    except (WrongRequest, BadData) as error:
+        return str(error)
+    there = store.sizes(version.folder + "/")
+    for file in version.files:
+        if there.get(f"{version.folder}/{file.path}") != file.size:
+            return f"{file.path} of {name}@{number} is missing or has another size"
+    return None
+
+
+def load(store: Store, name: str, number: int) -> Version:
+    """The version's manifest; raises WrongRequest if there is none, BadData if it is not to be trusted."""
+    body = store.get(f"models/{name}/versions/{number}/{MANIFEST}")
+    if body is None:
+        there = ", ".join(map(str, versions(store, name))) or "none"
+        raise WrongRequest.of("model", f"{name}@{number}", f"versions of {name}: {there}")
+    try:
+        found = Version.model_validate_json(body)
+    except ValidationError as error:
+        raise BadData(f"model: the manifest of {name}@{number} is damaged: {error.errors()[0]['msg']}") from None
+    if (found.name, found.version, content_digest(found.files)) != (name, number, found.content):
+        raise BadData(f"model: the manifest of {name}@{number} does not describe that version")
+    return found
+
+
+def names(store: Store) -> list[str]:
+    """Every model's name."""
+    return sorted(store.folders("models/"))
+
+
+def find(store: Store, reference: str) -> Version:
+    """The version that `name`, `name@latest` or `name@3` stands for; raises WrongRequest if there is none."""
+    asked = re.fullmatch(NAME[1:-1] + r"(?:@(latest|[1-9][0-9]{0,8}))?", reference)
+    if not asked:
+        raise WrongRequest.of("model", reference, "write <name>, <name>@latest or <name>@<version>")
+    name, _, which = reference.partition("@")
+    if which.isdigit():
+        return load(store, name, int(which))
+    there = versions(store, name)
+    if not there:
+        raise WrongRequest.of("model", reference, f"models in the registry: {', '.join(names(store)) or 'none'}")
+    return load(store, name, there[-1])
+
+
+def pull(store: Store, version: Version, folder: Path) -> Path:
+    """Download the version into `folder`, each file checked against its SHA-256; raises BadData if one differs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if damage(folder, version.files) is None:
+        return folder
+    for file in version.files:
+        store.download(f"{version.folder}/{file.path}", folder / file.path)
+    if wrong := damage(folder, version.files):
+        for file in version.files:
+            (folder / file.path).unlink(missing_ok=True)
+        raise BadData(f"model: {version.name}@{version.version} is damaged in the store: {wrong}")
+    return folder

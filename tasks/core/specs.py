@@ -1,0 +1,159 @@
+"""What was asked: the request of a person, and the frozen spec of each step that follows from it.
+
+`GlueRun` is one model for the Prefect form, the command line's flags and a backfill's slot; titles, units, bounds and
+choices live on its fields. A step's spec holds its identity and nothing else: what only decides where and how fast the
+step runs (device, batch of evaluation, folders) is in `Settings` and cannot reach a key.
+"""
+
+from datetime import date
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.core.catalog import Trainable
+
+StepName = Literal["fetch", "encode", "finetune", "evaluate", "register"]
+STEPS: tuple[StepName, ...] = get_args(StepName)
+Precision = Literal["auto", "float32", "bfloat16"]
+NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
+PACKAGED = "packaged:all-MiniLM-L6-v2"
+
+
+class Frozen(BaseModel):
+    """A value object: unknown fields are refused, none can be changed, NaN is no number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Training(Frozen):
+    """How to fine-tune. Names follow `transformers.TrainingArguments`."""
+
+    strategy: Annotated[
+        Literal["full", "frozen"],
+        Field(title="Strategy", description="full fine-tuning, or a frozen encoder with a trained head"),
+    ] = "full"
+    init: Annotated[
+        Literal["pretrained", "random"],
+        Field(title="Start", description="the checkpoint's weights, or a random start from its config"),
+    ] = "pretrained"
+    epochs: Annotated[int, Field(title="Epochs", ge=1, le=100, description="passes over the training set")] = 3
+    batch_size: Annotated[int, Field(title="Batch size", ge=1, le=1024, description="examples per step")] = 16
+    learning_rate: Annotated[float, Field(title="Learning rate", gt=0, le=1, description="peak of AdamW")] = 5e-5
+    lr_scheduler: Annotated[
+        Literal["linear", "cosine", "constant"],
+        Field(title="Schedule", description="the learning rate's way down after warm-up"),
+    ] = "linear"
+    warmup: Annotated[
+        float, Field(title="Warm-up", ge=0, lt=1, description="share of all steps with a rising learning rate")
+    ] = 0.0
+    weight_decay: Annotated[float, Field(title="Weight decay", ge=0, le=1, description="decoupled, as in AdamW")] = 0.0
+    max_length: Annotated[
+        int, Field(title="Longest input", ge=8, le=8192, description="tokens; longer inputs are truncated")
+    ] = 128
+    precision: Annotated[
+        Precision, Field(title="Precision", description="auto: bfloat16 where the machine has it, else float32")
+    ] = "auto"
+
+    @model_validator(mode="after")
+    def _something_must_learn(self) -> Self:
+        if (self.strategy, self.init) == ("frozen", "random"):
+            raise ValueError("strategy frozen needs init pretrained: a frozen random encoder learns nothing")
+        return self
+
+
+class RunOptions(Frozen):
+    """All of a request but its task and training."""
+
+    data: Annotated[
+        str,
+        Field(
+            title="Data",
+            max_length=1024,
+            description="hf://nyu-mll/glue[@revision], file:<folder in the classic GLUE layout>, or "
+            "sample:[training rows] (synthetic, works offline)",
+        ),
+    ] = "hf://nyu-mll/glue"
+    checkpoint: Annotated[
+        str,
+        Field(
+            title="Checkpoint",
+            max_length=1024,
+            description=f"{PACKAGED}, hf://<owner>/<name>[@revision], or file:<folder>",
+        ),
+    ] = PACKAGED
+    seed: Annotated[
+        int, Field(title="Seed", ge=0, lt=2**32, description="of the head, the order of examples and dropout")
+    ] = 42
+    as_of: Annotated[
+        date | None, Field(title="As of", description="newest data revision at the end of that day (UTC)")
+    ] = None
+    name: Annotated[
+        str, Field(title="Model name", pattern=r"^$|" + NAME, description="in the registry; empty: the task's name")
+    ] = ""
+    force: Annotated[
+        tuple[StepName, ...], Field(title="Force", description="steps to build anew although they are there")
+    ] = ()
+
+
+class GlueRun(RunOptions):
+    """One run: fine-tune a checkpoint on a GLUE task and register the result."""
+
+    task: Annotated[Trainable, Field(title="Task", description="GLUE configuration")] = "mrpc"
+    training: Annotated[Training, Field(title="Training")] = Training()
+
+
+class FetchSpec(Frozen):
+    """One task's data at one revision, as typed tables."""
+
+    task: str
+    data: str
+
+
+class EncodeSpec(Frozen):
+    """Every split as token ids of the checkpoint's tokenizer."""
+
+    task: str
+    checkpoint: str
+    max_length: int
+
+
+class FinetuneSpec(Frozen):
+    """One training, from a checkpoint to the best epoch's weights."""
+
+    task: str
+    checkpoint: str
+    seed: int
+    init: Literal["pretrained", "random"]
+    strategy: Literal["full", "frozen"]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    lr_scheduler: Literal["linear", "cosine", "constant"]
+    warmup: float
+    weight_decay: float
+    precision: Literal["float32", "bfloat16"]
+
+
+class EvaluateSpec(Frozen):
+    """Predictions, logits and official metrics on the validation splits."""
+
+    task: str
+
+
+class RegisterSpec(Frozen):
+    """The checkpoint as a version of a named model; `data` and `checkpoint` are recorded with it."""
+
+    task: str
+    name: str
+    data: str
+    checkpoint: str
+
+
+Spec = FetchSpec | EncodeSpec | FinetuneSpec | EvaluateSpec | RegisterSpec
+SPECS: dict[StepName, type[Spec]] = {
+    "fetch": FetchSpec,
+    "encode": EncodeSpec,
+    "finetune": FinetuneSpec,
+    "evaluate": EvaluateSpec,
+    "register": RegisterSpec,
+}

@@ -1,0 +1,93 @@
+"""A checkpoint's folder on local disk: found, checked against its revision, loaded without running anybody's code."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.core import hub
+from tasks.core.catalog import GlueTask
+from tasks.core.errors import WrongRequest
+from tasks.core.progress import Progress, report
+from tasks.core.resolve import resolve_checkpoint
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+def checkpoint_folder(location: str, revision: str, cache: Path, needs_weights: bool = True) -> Path:
+    """The folder of a pinned checkpoint; raises WrongRequest if its files are no longer those that were pinned."""
+    scheme, _, rest = location.partition(":")
+    if scheme == "hf":
+        repo, _, commit = rest.removeprefix("//").partition("@")
+        folder = hub.download(repo, commit, "model", None, cache / "hub", _downloaded)
+    else:
+        folder = Path(rest)
+        found = resolve_checkpoint(location, needs_weights).revision
+        if found != revision:
+            raise WrongRequest(f"checkpoint: the files in {folder} changed since they were pinned; run again")
+    refuse_code(folder)
+    return folder
+
+
+def refuse_code(folder: Path) -> None:
+    """Raise WrongRequest if the folder's configuration asks for code of its own (CVE-2026-4372 was such a key)."""
+    for name in ("config.json", "tokenizer_config.json"):
+        path = folder / name
+        found = json.loads(path.read_text()) if path.is_file() else {}
+        for key in ("auto_map", "custom_pipelines", "trust_remote_code"):
+            if found.get(key):
+                raise WrongRequest(
+                    f"checkpoint: {name} has {key!r}; a checkpoint that brings its own code is not loaded"
+                )
+
+
+def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
+    """The folder's fast tokenizer; raises WrongRequest if it has none."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WrongRequest(f"checkpoint: {folder} has no tokenizer that loads: {_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise WrongRequest(f"checkpoint: {folder} has no fast tokenizer; only those are supported")
+    return tokenizer
+
+
+def load_classifier(folder: Path, task: GlueTask, init: str) -> "PreTrainedModel":
+    """A sequence classifier with the task's head and label names, with the folder's weights or random ones.
+
+    A regression has a head of width 1 and mean squared error, as in transformers.
+    """
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    labels = task.labels or ("score",)
+    head: dict[str, Any] = {
+        "num_labels": task.num_labels,
+        "id2label": dict(enumerate(labels)),
+        "label2id": {name: index for index, name in enumerate(labels)},
+        "problem_type": "regression" if task.is_regression else "single_label_classification",
+    }
+    try:
+        if init == "random":
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **head)
+            return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
+        return AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # a head of another width is replaced by a fresh one
+            dtype="float32",
+            **head,
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise WrongRequest(f"checkpoint: {folder} does not load as a sequence classifier: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _downloaded(done: int, total: int) -> None:
+    report(Progress("download", done, total, "bytes"))

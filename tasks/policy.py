@@ -1,0 +1,65 @@
+"""Prefect's side of a step: what it is called, what is retried and after how long, and how a reused step looks.
+
+Prefect's own result cache is left out of it. Its records are not checksummed, its look-up turns a storage fault into
+"not cached", and a record names its own deserializer. The entry in our store is the truth; a step that reuses it ends in
+the state `Cached`, which the UI shows as Prefect's own cache hits.
+"""
+
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any
+
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.logging import get_run_logger
+from prefect.states import Completed
+
+from tasks.core.artifact import Build, Check, Outcome, get_or_build
+from tasks.core.errors import GlueflowError
+from tasks.core.manifest import Manifest
+from tasks.core.plan import PlannedStep
+from tasks.core.process import run_step
+from tasks.core.settings import Settings, settings
+from tasks.core.store import Store, open_store
+
+Inputs = Mapping[str, Manifest]
+
+
+def step_options(name: str) -> dict[str, Any]:
+    """The task's options: growing delays between tries, and no second try at what cannot succeed."""
+    known = settings()
+    return {
+        "name": name,
+        "task_run_name": name,
+        "tags": ["glueflow", name],
+        "retries": known.retries,
+        "retry_delay_seconds": [known.retry_delay * 2**attempt for attempt in range(known.retries)],
+        "retry_condition_fn": may_pass,
+        "cache_policy": NO_CACHE,
+        "persist_result": False,
+    }
+
+
+def may_pass(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
+    """Whether the failure may pass by itself. An error that we did not foresee is given its retries too."""
+    error = state.result(raise_on_failure=False)
+    return error.retryable if isinstance(error, GlueflowError) else True
+
+
+def perform(
+    step: PlannedStep, inputs: Inputs, force: bool, build: Build | None = None, check: Check | None = None
+) -> State[Outcome]:
+    """Reuse or build the step; by default its work is done in a process of its own."""
+    known = settings()
+    work = build or partial(run_step, known, step)
+    outcome = get_or_build(store_of(known), known, step, inputs, work, force, check)
+    get_run_logger().info("%s %s: %s %s", step.step, step.key[:12], outcome.state, outcome.reason)
+    if outcome.state == "reused":
+        return Completed(name="Cached", message=f"reused {step.folder}", data=outcome)
+    return Completed(message=f"built {step.folder}: {outcome.reason}", data=outcome)
+
+
+@cache
+def store_of(known: Settings) -> Store:
+    """One client a process: making one costs more than most questions to it."""
+    return open_store(known)

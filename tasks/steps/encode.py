@@ -1,0 +1,92 @@
+"""Encode: every split as token ids, truncated and never padded.
+
+VERSION in tasks/core/plan.py · deterministic · identity: task, checkpoint revision, max_length · not identity: threads
+
+    in   {"sentence1": "The cat sat.", "sentence2": "A cat sat.", "label": 1, "idx": 0}
+    out  {"input_ids": [101, 1996, …, 102], "token_type_ids": [0, …, 1], "labels": 1, "idx": 0}; facts {"tokens": {…}}
+
+The tokenizer's own threads do the work, a batch at a time, so that memory does not grow with the number of rows.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.errors import WrongRequest
+from tasks.core.process import Request
+from tasks.core.progress import Progress, report
+from tasks.core.specs import EncodeSpec
+from tasks.data import table
+from tasks.models.checkpoint import checkpoint_folder, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+NO_LIMIT = 1_000_000  # transformers' stand-in for "no limit" is 1e30
+
+
+def run(spec: EncodeSpec, request: Request) -> dict[str, Any]:
+    """Write every split of the fetched tables as token ids and return the facts."""
+    task = glue_task(spec.task)
+    folder = checkpoint_folder(request.sources["checkpoint"], spec.checkpoint, Path(request.cache), needs_weights=False)
+    tokenizer = load_tokenizer(folder)
+    if spec.max_length > tokenizer.model_max_length < NO_LIMIT:
+        allowed = f"this checkpoint reads at most {tokenizer.model_max_length} tokens"
+        raise WrongRequest.of("max_length", spec.max_length, allowed)
+    tokenizer.backend_tokenizer.enable_truncation(spec.max_length)
+    tokenizer.backend_tokenizer.no_padding()
+    schema = encoded_schema(task, "token_type_ids" in tokenizer.model_input_names)
+    tokens, truncated = {}, {}
+    for split in task.splits:
+        source = Path(request.inputs["fetch"]) / f"{split.name}.arrow"
+        total = table.read(source).num_rows
+        counts = [0, 0]
+        batches = watched(encode(task, tokenizer, table.stream(source), schema, counts), split.name, total)
+        table.write(Path(request.out) / f"{split.name}.arrow", schema, batches)
+        tokens[split.name], truncated[split.name] = counts
+    return {"tokens": tokens, "truncated": truncated, "max_length": spec.max_length}
+
+
+def encode(
+    task: GlueTask,
+    tokenizer: "PreTrainedTokenizerFast",
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    counts: list[int],
+) -> Iterator[pa.RecordBatch]:
+    """The rows as token ids, in their order; adds tokens and truncated rows to `counts`."""
+    for batch in batches:
+        columns = [batch[name].to_pylist() for name in task.text]
+        rows = columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+        encodings = tokenizer.backend_tokenizer.encode_batch(rows)
+        ids = pa.array([encoding.ids for encoding in encodings], pa.list_(pa.int32()))
+        arrays = {"input_ids": ids, "labels": batch["label"], "idx": batch["idx"]}
+        if "token_type_ids" in schema.names:
+            arrays["token_type_ids"] = pa.array([encoding.type_ids for encoding in encodings], pa.list_(pa.int8()))
+        counts[0] += len(ids.values)
+        counts[1] += sum(1 for encoding in encodings if encoding.overflowing)
+        yield pa.record_batch([arrays[name] for name in schema.names], schema=schema)
+
+
+def watched(batches: Iterator[pa.RecordBatch], split: str, total: int) -> Iterator[pa.RecordBatch]:
+    """The same batches; says how far they have come."""
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.num_rows
+        report(Progress(f"tokenize {split}", done, total, "rows"))
+
+
+def encoded_schema(task: GlueTask, token_types: bool) -> pa.Schema:
+    """Columns by the names that `transformers` models take; no attention mask, for nothing is padded yet."""
+    label, feature = table.label_field(task)
+    fields = [pa.field("input_ids", pa.list_(pa.int32()))]
+    features: dict[str, dict[str, object]] = {"input_ids": {"feature": table.value("int32"), "_type": "List"}}
+    if token_types:
+        fields.append(pa.field("token_type_ids", pa.list_(pa.int8())))
+        features["token_type_ids"] = {"feature": table.value("int8"), "_type": "List"}
+    fields += [label.with_name("labels"), pa.field("idx", pa.int32())]
+    return table.with_features(fields, {**features, "labels": feature, "idx": table.value("int32")})

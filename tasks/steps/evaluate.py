@@ -1,0 +1,85 @@
+"""Evaluate: predictions, logits and official metrics on the validation splits.
+
+VERSION in tasks/core/plan.py · float32 · identity: task · not identity: device, batch size (rows are sorted by length)
+
+    in   an encoded split, a fine-tuned folder
+    out  validation.parquet with idx, label, prediction, logits in row order; metrics.json {"f1": 0.897, "accuracy": 0.853}
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.process import Request
+from tasks.core.progress import Progress, report
+from tasks.core.specs import EvaluateSpec
+from tasks.data import table
+from tasks.models.checkpoint import load_tokenizer
+from tasks.models.device import device
+from tasks.models.metric import GlueMetric
+from tasks.models.metrics import predictions
+
+
+def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
+    """Write predictions and metrics of each validation split and return the metrics as facts."""
+    task = glue_task(spec.task)
+    folder = Path(request.inputs["finetune"])
+    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
+    model.to(device(request.device)).eval()
+    pad = load_tokenizer(folder).pad_token_id
+    metrics: dict[str, float] = {}
+    for split in task.validation:
+        encoded = table.read(Path(request.inputs["encode"]) / f"{split.name}.arrow")
+        logits = predict(model, encoded, pad, request.eval_batch_size, split.name)
+        predicted = predictions(task, logits)
+        labels = encoded["labels"].to_numpy()
+        suffix = split.name.removeprefix(task.validation[0].name).removeprefix("validation")
+        found = GlueMetric(task).compute(predictions=predicted, references=labels)
+        metrics |= {f"{name}{suffix}": value for name, value in found.items()}
+        pq.write_table(_rows(task, encoded, predicted, logits), Path(request.out) / f"{split.name}.parquet")
+    (Path(request.out) / "metrics.json").write_text(json.dumps(metrics, indent=1))
+    return {"metrics": metrics, "device": model.device.type}
+
+
+def predict(model: PreTrainedModel, encoded: pa.Table, pad: int, batch_size: int, what: str) -> NDArray[np.float32]:
+    """Logits `(rows, labels)` in row order. Batches are made of rows of like length, so that little is padded."""
+    inputs = [name for name in ("input_ids", "token_type_ids") if name in encoded.column_names]
+    columns = {name: encoded[name].combine_chunks() for name in inputs}
+    order = np.argsort(-np.diff(columns["input_ids"].offsets.to_numpy()), kind="stable")
+    logits = np.empty((len(order), model.config.num_labels), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = {name: _padded(columns[name], rows, pad if name == "input_ids" else 0) for name in inputs}
+            lengths = torch.tensor([len(columns["input_ids"][row]) for row in rows])  # (B,)
+            mask = torch.arange(batch["input_ids"].shape[1]) < lengths[:, None]  # (B, T)
+            on_device = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            output = model(**on_device, attention_mask=mask.long().to(model.device))
+            logits[rows] = output.logits.float().cpu().numpy()
+            report(Progress(f"evaluate {what}", start + len(rows), len(order), "rows"))
+    return logits
+
+
+def _padded(column: pa.ListArray, rows: NDArray[np.intp], pad: int) -> torch.Tensor:
+    """The rows' values as one tensor `(B, T)`, padded on the right."""
+    values = [torch.from_numpy(column[row].values.to_numpy().astype(np.int64)) for row in rows.tolist()]
+    return torch.nn.utils.rnn.pad_sequence(values, batch_first=True, padding_value=pad)
+
+
+def _rows(task: GlueTask, encoded: pa.Table, predicted: Any, logits: NDArray[np.float32]) -> pa.Table:
+    return pa.table(
+        {
+            "idx": encoded["idx"],
+            "label": encoded["labels"],
+            "prediction": pa.array(predicted, pa.float32() if task.is_regression else pa.int64()),
+            "logits": pa.array(list(logits), pa.list_(pa.float32())),
+        }
+    )

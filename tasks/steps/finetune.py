@@ -1,0 +1,130 @@
+"""Fine-tune: one training by `transformers.Trainer`, from a checkpoint to the weights of its best epoch.
+
+VERSION in tasks/core/plan.py · bit-exact on one kind of CPU · identity: FinetuneSpec · not identity: device, batch of evaluation
+
+    in   encoded train and validation splits, a checkpoint's folder
+    out  config.json, model.safetensors and the tokenizer's files; facts {"best_epoch": 2, "steps": 690, "history": […]}
+"""
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datasets import Dataset
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedModel,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.errors import GlueflowError, StepFailed
+from tasks.core.process import Request
+from tasks.core.specs import FinetuneSpec
+from tasks.models.checkpoint import checkpoint_folder, load_classifier, load_tokenizer
+from tasks.models.device import device
+from tasks.models.metrics import predictions, scores
+from tasks.models.progress import TrainingProgress
+
+
+def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
+    """Train, keep the best epoch by the task's headline metric, and write it as a `from_pretrained` folder."""
+    task = glue_task(spec.task)
+    folder = checkpoint_folder(
+        request.sources["checkpoint"], spec.checkpoint, Path(request.cache), spec.init == "pretrained"
+    )
+    tokenizer = load_tokenizer(folder)
+    set_seed(spec.seed)  # before the head is drawn
+    model = load_classifier(folder, task, spec.init)
+    if spec.strategy == "frozen":
+        model.base_model.requires_grad_(False)
+    encoded = Path(request.inputs["encode"])
+    trainer = Trainer(
+        model=model,
+        args=training_arguments(spec, request, task),
+        train_dataset=Dataset.from_file(str(encoded / "train.arrow")),
+        eval_dataset=Dataset.from_file(str(encoded / f"{task.validation[0].name}.arrow")),
+        data_collator=DataCollatorWithPadding(tokenizer),
+        processing_class=tokenizer,
+        compute_metrics=lambda outputs: compute_metrics(task, outputs),
+        callbacks=[TrainingProgress()],
+    )
+    trainer.train()
+    state = trainer.state
+    if state.global_step != state.max_steps:
+        raise StepFailed(f"finetune: stopped at step {state.global_step} of {state.max_steps}")
+    history = [entry for entry in state.log_history if "loss" in entry or "eval_loss" in entry]
+    check_losses(history)
+    save(trainer.model, tokenizer, Path(request.out))
+    best = max((entry for entry in history if "eval_loss" in entry), key=lambda entry: entry[f"eval_{task.headline}"])
+    return {
+        "steps": state.global_step,
+        "best_epoch": round(best["epoch"]),
+        "best": {name: best[f"eval_{name}"] for name in task.metrics},
+        "history": history,
+        "samples_per_second": round(
+            state.num_train_epochs * len(trainer.train_dataset) / train_seconds(state.log_history), 2
+        ),
+        "device": trainer.args.device.type,
+    }
+
+
+def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> TrainingArguments:
+    """The spec in the words of `TrainingArguments`."""
+    return TrainingArguments(
+        output_dir=tempfile.mkdtemp(),  # inside the request's folder, which goes with it
+        num_train_epochs=spec.epochs,
+        per_device_train_batch_size=spec.batch_size,
+        per_device_eval_batch_size=request.eval_batch_size,
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type=spec.lr_scheduler,
+        warmup_steps=spec.warmup,
+        weight_decay=spec.weight_decay,
+        seed=spec.seed,
+        data_seed=spec.seed,
+        bf16=spec.precision == "bfloat16",
+        use_cpu=device(request.device) == "cpu",
+        eval_strategy="epoch",
+        save_strategy="epoch",
+        save_total_limit=1,
+        save_only_model=True,
+        load_best_model_at_end=True,
+        metric_for_best_model=f"eval_{task.headline}",
+        greater_is_better=True,
+        logging_strategy="steps",
+        logging_steps=10,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+
+
+def compute_metrics(task: GlueTask, outputs: EvalPrediction) -> dict[str, float]:
+    logits = np.asarray(outputs.predictions)
+    return scores(task, predictions(task, logits), np.asarray(outputs.label_ids))
+
+
+def check_losses(history: list[dict[str, float]]) -> None:
+    """Raise if the loss left the numbers: such weights are worth nothing, whatever the metric says."""
+    for entry in history:
+        loss = entry.get("loss", entry.get("eval_loss", 0.0))
+        if not math.isfinite(loss):
+            raise GlueflowError(f"finetune: the loss is {loss} at step {entry.get('step')}; lower learning_rate")
+
+
+def save(model: PreTrainedModel, tokenizer: Any, out: Path) -> None:
+    """A plain `from_pretrained` folder without a trace of the machine."""
+    model.config._name_or_path = ""
+    for trace in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(trace, None)
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def train_seconds(history: list[dict[str, float]]) -> float:
+    return next(entry["train_runtime"] for entry in reversed(history) if "train_runtime" in entry)

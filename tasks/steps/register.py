@@ -1,0 +1,59 @@
+"""Register: the checkpoint as the next version of a named model, or as the version that already holds it.
+
+VERSION in tasks/core/plan.py · identity: task, name, data and checkpoint revision, the training and its evaluation
+
+    in   the fine-tuned folder (its objects in the store), the metrics
+    out  models/mrpc/versions/3/…; model.json and facts {"name": "mrpc", "version": 3, "uri": "s3://…/models/mrpc/versions/3"}
+
+The weights are copied inside the store; nothing of them passes through this machine.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.core import registry
+from tasks.core.artifact import Folders
+from tasks.core.manifest import Manifest
+from tasks.core.plan import PlannedStep
+from tasks.core.specs import RegisterSpec
+from tasks.core.store import Store, object_key
+
+
+def run(
+    store: Store, step: PlannedStep, inputs: Mapping[str, Manifest], out: Path, _folders: Folders
+) -> dict[str, Any]:
+    """Commit the version and return its name, number and place."""
+    spec = step.spec
+    assert isinstance(spec, RegisterSpec)  # noqa: S101  # the plan pairs names and specs
+    model, report = inputs["finetune"], inputs["evaluate"]
+    metrics = next(file for file in report.files if file.path == "metrics.json")
+    files = {file.path: file for file in (*model.files, metrics)}
+    folders = dict.fromkeys(files, f"steps/finetune/{model.key}") | {metrics.path: f"steps/evaluate/{report.key}"}
+    record = {
+        "task": spec.task,
+        "data": spec.data,
+        "checkpoint": spec.checkpoint,
+        "metrics": report.facts["metrics"],
+        "training": model.identity["spec"],
+        "libraries": model.identity["libraries"],
+        "steps": {"finetune": model.key, "evaluate": report.key, "register": step.key},
+    }
+    version = registry.register(
+        store,
+        spec.name,
+        files,
+        {path: object_key(folders[path], file) for path, file in files.items()},
+        record,
+        datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    facts = {"name": version.name, "version": version.version, "uri": store.uri(version.folder)}
+    (out / "model.json").write_text(json.dumps(facts, indent=1))
+    return facts
+
+
+def missing(store: Store, manifest: Manifest) -> str | None:
+    """What the registered version lacks, or None; a step is only reused while its version is whole."""
+    return registry.missing(store, manifest.facts["name"], manifest.facts["version"])

@@ -1,0 +1,145 @@
+"""What tests share: one local stack a session, a bucket's corner for each test, a tiny checkpoint, real GLUE where it is."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from infra import stack as local_stack
+from infra.stack import Stack
+from tasks.core import settings as settings_module
+from tasks.core.resolve import packaged_folder
+from tasks.core.settings import Settings
+from tasks.core.store import Store, open_store
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "glue"
+os.environ["GLUEFLOW_THREADS"] = "1"  # two test processes share two cores
+os.environ["GLUEFLOW_RETRY_DELAY"] = "0.2"
+os.environ["GLUEFLOW_DEVICE"] = "cpu"
+
+
+@pytest.fixture(scope="session")
+def glue_data() -> Path:
+    """Real GLUE in the classic layout, kept beside the checkout; the test is skipped where it is not."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"real GLUE data is not at {REAL_DATA}")
+    return REAL_DATA
+
+
+def _stack_home(config: pytest.Config) -> Path:
+    """One folder for all processes of the test run."""
+    base = Path(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
+    return (base.parent if hasattr(config, "workerinput") else base) / "stack"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        local_stack.down(_stack_home(session.config))
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """A real SeaweedFS and a real Prefect server, started once."""
+    return local_stack.up(_stack_home(request.config), prefect=True)
+
+
+@dataclass
+class Corner:
+    """A user's machine: a home folder and a prefix of the shared bucket that nobody else uses."""
+
+    home: Path
+    environment: dict[str, str]
+    prefix: str
+    settings: Settings = field(init=False)
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            settings_module.settings.cache_clear()
+            self.settings = settings_module.settings()
+            self.store = open_store(self.settings)
+            settings_module.settings.cache_clear()
+
+    def glueflow(self, *arguments: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command as a user would and check its exit status."""
+        found = subprocess.run(
+            [sys.executable, "-m", "flows.cli", *arguments],
+            cwd=Path(__file__).resolve().parents[1],
+            env={**os.environ, **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert found.returncode == status, f"{arguments} ended with {found.returncode}:\n{found.stdout}\n{found.stderr}"
+        return found
+
+    def json(self, *arguments: str, **environment: str) -> Any:
+        return json.loads(self.glueflow(*arguments, "--json", **environment).stdout)
+
+    def keys(self, below: str = "") -> set[str]:
+        return set(self.store.sizes(below))
+
+    def another_machine(self, home: Path) -> "Corner":
+        """The same bucket seen from an empty disk."""
+        return Corner(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)
+
+
+def make_corner(stack: Stack, home: Path) -> Corner:
+    prefix = f"test-{uuid4().hex[:12]}"
+    environment = {
+        "GLUEFLOW_HOME": str(home),
+        "GLUEFLOW_BUCKET": f"s3://{stack.bucket}/{prefix}",
+        "AWS_ENDPOINT_URL_S3": stack.endpoint,
+        "AWS_ACCESS_KEY_ID": stack.access_key,
+        "AWS_SECRET_ACCESS_KEY": stack.secret_key,
+        "AWS_REGION": "us-east-1",
+        "PREFECT_API_URL": stack.api_url,
+    }
+    return Corner(home, environment, prefix)
+
+
+@pytest.fixture
+def corner(stack: Stack, tmp_path: Path) -> Corner:
+    return make_corner(stack, tmp_path / "home")
+
+
+@pytest.fixture
+def inside(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corner]:
+    """This process as a user of the corner, for what is called rather than run."""
+    for name, value in corner.environment.items():
+        monkeypatch.setenv(name, value)
+    settings_module.settings.cache_clear()
+    yield corner
+    settings_module.settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers and width 32 with random weights and MiniLM's tokenizer: trains in seconds."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    folder = tmp_path_factory.mktemp("tiny")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=30_522,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=128,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+        shutil.copy(packaged_folder() / name, folder)
+    return folder

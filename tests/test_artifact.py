@@ -1,0 +1,139 @@
+"""Get or build: a hit is verified, a damaged entry is set aside and built anew, nothing half-done is visible."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy
+from tasks.core.errors import Unavailable
+from tasks.core.manifest import Manifest
+from tasks.core.plan import PlannedStep
+from tasks.core.specs import EncodeSpec, FetchSpec
+from tests.conftest import Corner
+
+FETCH = PlannedStep("fetch", FetchSpec(task="mrpc", data="sample:v1:800"), {}, {})
+ENCODE = PlannedStep(
+    "encode", EncodeSpec(task="mrpc", checkpoint="sha256:aa", max_length=8), {"fetch": FETCH.key}, {}
+)
+
+
+def build(out: Path, _folders: Folders, content: str = "rows") -> dict[str, Any]:
+    (out / "train.arrow").write_text(content)
+    (out / "folder").mkdir()
+    (out / "folder" / "test.arrow").write_text("more")
+    return {"rows": 2}
+
+
+def fetched(corner: Corner, content: str = "rows", force: bool = False) -> Any:
+    return get_or_build(
+        corner.store, corner.settings, FETCH, {}, lambda out, folders: build(out, folders, content), force
+    )
+
+
+def data_key(corner: Corner, name: str = "train.arrow") -> str:
+    return next(key for key in corner.keys(FETCH.folder) if key.endswith(name))
+
+
+def test_the_second_time_is_reused(corner: Corner) -> None:
+    first, second = fetched(corner), fetched(corner, "would differ")
+    assert (first.state, second.state) == ("built", "reused")
+    assert second.manifest == first.manifest
+    assert first.manifest.facts == {"rows": 2}
+
+
+@pytest.mark.parametrize("damage", ["remove", "truncate", "empty", "flip"])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_damaged_file_never_reaches_a_reader(corner: Corner, tmp_path: Path, damage: str, elsewhere: bool) -> None:
+    """Sizes are compared at once, digests on the first read by a machine without a copy."""
+    manifest = fetched(corner).manifest
+    key = data_key(corner)
+    if damage == "remove":
+        corner.store.delete(key)
+    else:
+        corner.store.put(key, {"truncate": b"row", "empty": b"", "flip": b"rowz"}[damage])
+    reader = corner.another_machine(tmp_path / "other") if elsewhere else corner
+    if damage == "flip" and elsewhere:
+        with pytest.raises(Unavailable, match=r"train\.arrow has another SHA-256"):
+            local_copy(reader.store, reader.settings, manifest)
+        assert find(reader.store, FETCH, {}).state == "absent"
+    if damage != "flip" or elsewhere:
+        again = fetched(reader)
+        assert again.state == "built"
+        assert again.manifest.digest == manifest.digest
+        assert any(name.startswith("quarantine/steps/fetch/") for name in corner.keys("quarantine/"))
+    assert (local_copy(reader.store, reader.settings, manifest) / "train.arrow").read_text() == "rows"
+
+
+def test_a_damaged_local_copy_is_replaced(corner: Corner) -> None:
+    manifest = fetched(corner).manifest
+    folder = local_copy(corner.store, corner.settings, manifest)
+    (folder / "train.arrow").write_text("rowz")
+    assert (local_copy(corner.store, corner.settings, manifest) / "train.arrow").read_text() == "rows"
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"\x80", b'{"step": "fetch"}'])
+def test_a_damaged_manifest_is_set_aside(corner: Corner, body: bytes) -> None:
+    fetched(corner)
+    corner.store.put(f"{FETCH.folder}/{MANIFEST}", body)
+    assert find(corner.store, FETCH, {}).state == "damaged"
+    again = fetched(corner)
+    assert again.state == "built"
+    assert "damaged" in again.reason
+
+
+def test_a_manifest_of_another_entry_is_not_believed(corner: Corner) -> None:
+    manifest = fetched(corner).manifest
+    corner.store.put(f"{ENCODE.folder}/{MANIFEST}", manifest.encoded())
+    assert find(corner.store, ENCODE, {"fetch": manifest}).state == "damaged"
+
+
+def test_what_was_made_from_other_bytes_is_stale(corner: Corner) -> None:
+    before = fetched(corner).manifest
+    get_or_build(corner.store, corner.settings, ENCODE, {"fetch": before}, build)
+    after = fetched(corner, "other rows", force=True).manifest
+    assert after.digest != before.digest
+    finding = find(corner.store, ENCODE, {"fetch": after})
+    assert (finding.state, finding.reason) == ("stale", "fetch was built anew with other bytes")
+    again = get_or_build(corner.store, corner.settings, ENCODE, {"fetch": after}, build)
+    assert again.state == "built"
+    assert find(corner.store, ENCODE, {"fetch": after}).state == "sound"
+
+
+def test_a_step_that_fails_leaves_nothing(corner: Corner) -> None:
+    def fail(out: Path, _folders: Folders) -> dict[str, Any]:
+        (out / "half").write_text("half")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        get_or_build(corner.store, corner.settings, FETCH, {}, fail)
+    assert corner.keys() == set()
+    assert list(corner.settings.scratch.iterdir()) == []
+
+
+def test_files_without_a_manifest_are_no_entry(corner: Corner) -> None:
+    fetched(corner)
+    corner.store.delete(f"{FETCH.folder}/{MANIFEST}")
+    assert find(corner.store, FETCH, {}).state == "absent"
+
+
+def test_builders_at_once_agree_on_one_entry(corner: Corner) -> None:
+    """Even if a step were not deterministic, all that build it at once end with the bytes of one of them."""
+    start = threading.Barrier(6)
+
+    def race(number: int) -> Manifest:
+        def slow(out: Path, folders: Folders) -> dict[str, Any]:
+            start.wait()
+            return build(out, folders, f"rows of {number}")
+
+        return get_or_build(corner.store, corner.settings, FETCH, {}, slow).manifest
+
+    with ThreadPoolExecutor(6) as pool:
+        found = {manifest.digest for manifest in pool.map(race, range(6))}
+    assert len(found) == 1
+    finding = find(corner.store, FETCH, {})
+    assert finding.manifest
+    assert finding.manifest.digest in found
+    assert local_copy(corner.store, corner.settings, finding.manifest).is_dir()

@@ -1,0 +1,166 @@
+"""Keys: the same identity has the same key everywhere and for ever; any other identity has another."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.core.keys import canonical, digest, identity, step_key
+from tasks.core.plan import RECIPES, PlannedStep
+from tasks.core.settings import Settings
+from tasks.core.specs import EncodeSpec, EvaluateSpec, FetchSpec, FinetuneSpec, RegisterSpec, Spec, StepName
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10)
+FETCH = FetchSpec(task="mrpc", data="sample:v1:800")
+FINETUNE = FinetuneSpec(
+    task="mrpc",
+    checkpoint="sha256:aa",
+    seed=42,
+    init="pretrained",
+    strategy="full",
+    epochs=3,
+    batch_size=16,
+    learning_rate=5e-5,
+    lr_scheduler="linear",
+    warmup=0.0,
+    weight_decay=0.0,
+    precision="float32",
+)
+SPECS: dict[StepName, Spec] = {
+    "fetch": FETCH,
+    "encode": EncodeSpec(task="mrpc", checkpoint="sha256:aa", max_length=128),
+    "finetune": FINETUNE,
+    "evaluate": EvaluateSpec(task="mrpc"),
+    "register": RegisterSpec(task="mrpc", name="mrpc", data="sample:v1:800", checkpoint="sha256:aa"),
+}
+CHANGES: dict[str, object] = {
+    "task": "rte",
+    "checkpoint": "sha256:bb",
+    "seed": 43,
+    "init": "random",
+    "strategy": "frozen",
+    "epochs": 4,
+    "batch_size": 17,
+    "learning_rate": 5.1e-5,
+    "lr_scheduler": "cosine",
+    "warmup": 0.1,
+    "weight_decay": 0.01,
+    "precision": "bfloat16",
+}
+GOLDEN = {  # changed on purpose only: what a step writes for the same spec has changed, so raise its VERSION
+    "fetch": "2e7d6a23be26daba57f4a2492e35b4f7b9b458ade6278eaf37dbc01d344d38ee",
+    "encode": "0441a5e6f87edff6699606267976b99ac72f55069301ba088e953835e13e6fdc",
+    "finetune": "5064f8e56fae26448f8a105c590d1d7e5ea7086bbeb43ed2777e51316525fe0a",
+    "evaluate": "822f15e28da5cfc5e35c0f67838061a24adde09e96f0f272f066a6d4ad63dfc1",
+    "register": "f1541dc95dd80066ee18fb85f6e0ac6aa585db4004672e3b7fbe39aff71ce787",
+}
+
+
+@pytest.mark.parametrize("name", list(SPECS))
+def test_golden_keys(name: StepName) -> None:
+    libraries = dict.fromkeys(RECIPES[name].libraries, "1.0")
+    found = step_key(name, RECIPES[name].version, SPECS[name].model_dump(), {"upstream": "0" * 64}, libraries)
+    assert found == GOLDEN[name]
+
+
+@given(VALUES)
+def test_canonical_json_is_json_and_survives_a_round_trip(value: Any) -> None:
+    encoded = canonical(value)
+    assert canonical(json.loads(encoded)) == encoded
+
+
+@given(st.dictionaries(st.text(), SCALARS, min_size=2))
+def test_the_order_of_fields_does_not_count(value: dict[str, Any]) -> None:
+    assert digest(dict(reversed(value.items()))) == digest(value)
+
+
+@given(VALUES, VALUES)
+def test_different_values_have_different_keys(one: Any, other: Any) -> None:
+    same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (digest(one) == digest(other)) == same or one == other  # -0.0 and 0.0 are one number
+
+
+@pytest.mark.parametrize(
+    "value",
+    [float("nan"), float("inf"), "\ud800", b"x", {1}, date(2026, 1, 1), Path("x"), object(), {1: 2}, {"a": {2, 3}}],
+)
+def test_what_is_outside_the_closed_set_is_refused(value: Any) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        canonical(value)
+
+
+def test_minus_zero_is_zero_and_an_integer_is_no_float() -> None:
+    assert digest(-0.0) == digest(0.0)
+    assert digest(1) != digest(1.0) != digest(True)
+
+
+def test_every_field_of_a_training_is_tried_below() -> None:
+    assert set(CHANGES) == set(FINETUNE.model_dump())
+
+
+@pytest.mark.parametrize("field", list(CHANGES))
+def test_each_field_of_a_training_changes_its_key(field: str) -> None:
+    assert _planned(FINETUNE.model_copy(update={field: CHANGES[field]})).key != _planned(FINETUNE).key
+
+
+def _planned(spec: Spec, **sources: str) -> PlannedStep:
+    return PlannedStep("finetune", spec, {"encode": "0" * 64}, sources)
+
+
+def test_step_version_inputs_and_libraries_change_the_key() -> None:
+    spec = FETCH.model_dump()
+    keys = {
+        step_key("fetch", 1, spec, {}, {}),
+        step_key("fetch", 2, spec, {}, {}),
+        step_key("encode", 1, spec, {}, {}),
+        step_key("fetch", 1, spec, {"a": "b"}, {}),
+        step_key("fetch", 1, spec, {"a": "c"}, {}),
+        step_key("fetch", 1, spec, {}, {"torch": "1"}),
+        step_key("fetch", 1, spec, {}, {"torch": "2"}),
+    }
+    assert len(keys) == 7
+
+
+def test_execution_cannot_reach_a_key() -> None:
+    """Neither where things lie nor any setting of the machine is among what is hashed."""
+    assert _planned(FINETUNE, checkpoint="file:/one").key == _planned(FINETUNE, checkpoint="file:/two").key
+    named = identity("finetune", 1, FINETUNE.model_dump(), {}, {})
+    assert not set(Settings.model_fields) & set(named["spec"])  # type: ignore[arg-type]
+
+
+PROGRAM = """
+import sys, json
+from tests.test_keys import SPECS, RECIPES, step_key
+print(json.dumps([step_key(n, 1, s.model_dump(), {"b": "1", "a": "2"}, {"z": "1", "a": "é"}) for n, s in SPECS.items()]))
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"PYTHONHASHSEED": "1"},
+        {"PYTHONHASHSEED": "2", "TZ": "Asia/Tokyo"},
+        {"PYTHONHASHSEED": "3", "LC_ALL": "de_DE.UTF-8", "LANG": "tr_TR.UTF-8"},
+        {"PYTHONHASHSEED": "4", "LC_ALL": "C", "GLUEFLOW_DEVICE": "cpu", "GLUEFLOW_EVAL_BATCH_SIZE": "7"},
+    ],
+)
+def test_another_process_place_and_locale_give_the_same_keys(tmp_path: Path, environment: dict[str, str]) -> None:
+    here = [step_key(n, 1, s.model_dump(), {"a": "2", "b": "1"}, {"a": "é", "z": "1"}) for n, s in SPECS.items()]
+    root = Path(__file__).resolve().parents[1]
+    found = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=tmp_path,
+        env={**os.environ, **environment, "PYTHONPATH": str(root)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(found.stdout) == here

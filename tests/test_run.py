@@ -1,0 +1,251 @@
+"""The main job as a user runs it: what ends up in the bucket, in Prefect's API and on standard output."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
+
+from infra.stack import Stack
+from tests.conftest import Corner, make_corner
+
+ROWS = "sample:64"
+STEPS = ["fetch", "encode", "finetune", "evaluate", "register"]
+HEAVY = {"torch", "transformers", "datasets", "evaluate", "sklearn", "scipy"}
+
+
+@pytest.fixture(scope="module")
+def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
+    return make_corner(stack, tmp_path_factory.mktemp("user") / "home")
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny: Path) -> list[str]:
+    return ["mrpc", "--data", ROWS, "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", "7"]
+
+
+@pytest.fixture(scope="module")
+def first(user: Corner, arguments: list[str]) -> Any:
+    """The first run, whose traces most tests look at."""
+    return user.json("run", *arguments)
+
+
+def task_runs(stack: Stack, flow_run: str) -> dict[str, TaskRun]:
+    """The newest flow run of that name: its task runs by name."""
+    with get_client(httpx_settings={"base_url": stack.api_url}, sync_client=True) as client:  # type: ignore[call-overload]
+        runs = client.read_flow_runs(limit=200)
+        chosen = max((run for run in runs if run.name == flow_run), key=lambda run: run.start_time or run.created)
+        found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[chosen.id])))
+    return {run.name: run for run in found}
+
+
+def test_the_result_says_what_was_done(first: Any) -> None:
+    assert first["task"] == "mrpc"
+    assert first["data"] == "sample:v1:64"
+    assert first["checkpoint"].startswith("sha256:")
+    assert [step["name"] for step in first["steps"]] == STEPS
+    assert {step["state"] for step in first["steps"]} == {"built"}
+    assert all(len(step["key"]) == 64 and step["seconds"] > 0 for step in first["steps"])
+    assert set(first["metrics"]) == {"f1", "accuracy"}
+    assert first["model"]["name"] == "mrpc"
+    assert first["model"]["version"] == 1
+    assert first["model"]["uri"].endswith("/models/mrpc/versions/1")
+
+
+def test_the_bucket_holds_entries_and_a_plain_model_folder(user: Corner, first: Any) -> None:
+    keys = user.keys()
+    for step in first["steps"]:
+        assert f"steps/{step['name']}/{step['key']}/manifest.json" in keys
+    folder = "models/mrpc/versions/1/"
+    names = {key.removeprefix(folder) for key in keys if key.startswith(folder)}
+    wanted = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.json", "manifest.json"}
+    assert names == wanted
+    assert not [key for key in keys if key.endswith((".bin", ".pt", ".pkl"))]
+    config = json.loads(user.store.get(folder + "config.json") or b"")
+    assert config["id2label"] == {"0": "not_equivalent", "1": "equivalent"}
+    assert str(user.home) not in json.dumps(config)
+    secret = user.environment["AWS_SECRET_ACCESS_KEY"].encode()
+    assert all(secret not in (user.store.get(key) or b"") for key in keys)
+
+
+def test_predictions_are_in_row_order_and_give_the_metrics(user: Corner, first: Any, tmp_path: Path) -> None:
+    step = next(step for step in first["steps"] if step["name"] == "evaluate")
+    key = next(key for key in user.keys(f"steps/evaluate/{step['key']}/") if key.endswith("validation.parquet"))
+    user.store.download(key, tmp_path / "validation.parquet")
+    table = pq.read_table(tmp_path / "validation.parquet")
+    assert table.column_names == ["idx", "label", "prediction", "logits"]
+    assert table["idx"].to_pylist() == list(range(table.num_rows))
+    rows = table.to_pylist()
+    assert all(row["prediction"] == max((0, 1), key=lambda index: row["logits"][index]) for row in rows)
+    accuracy = sum(row["prediction"] == row["label"] for row in rows) / len(rows)
+    assert accuracy == pytest.approx(first["metrics"]["accuracy"])
+
+
+def test_a_second_run_reuses_every_step_and_imports_nothing_heavy(
+    user: Corner, first: Any, arguments: list[str], stack: Stack
+) -> None:
+    before = user.keys()
+    command = [sys.executable, "-X", "importtime", "-m", "flows.cli", "run", *arguments, "--json"]
+    found = subprocess.run(command, env={**os.environ, **user.environment}, capture_output=True, text=True, check=True)
+    second = json.loads(found.stdout)
+    assert {step["state"] for step in second["steps"]} == {"reused"}
+    assert second["metrics"] == first["metrics"]
+    assert second["model"] == first["model"]
+    assert user.keys() == before
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in found.stderr.splitlines()}
+    assert "prefect" in imported
+    assert not HEAVY & imported
+    shown = task_runs(stack, "glue-mrpc-seed7")
+    assert {run.state_name for run in shown.values()} == {"Cached"}
+    assert set(shown) == {"fetch", "tokenize", "fine-tune", "evaluate", "register"}
+
+
+def test_another_machine_reuses_what_the_first_built(
+    user: Corner, first: Any, arguments: list[str], tmp_path: Path
+) -> None:
+    other = user.another_machine(tmp_path / "empty").json("run", *arguments)
+    assert {step["state"] for step in other["steps"]} == {"reused"}
+
+
+def test_a_new_learning_rate_reuses_fetch_and_encode(user: Corner, first: Any, arguments: list[str]) -> None:
+    planned = user.json("plan", *arguments, "--learning-rate", "1e-3")
+    found = user.json("run", *arguments, "--learning-rate", "1e-3")
+    states = [step["state"] for step in found["steps"]]
+    assert states == ["reused", "reused", "built", "built", "built"]
+    assert [step["state"] for step in planned["steps"]] == ["reuse", "reuse", "build", "build", "build"]
+    assert [step["key"] for step in planned["steps"]] == [step["key"] for step in found["steps"]]
+    assert found["model"]["version"] > first["model"]["version"]
+
+
+def test_force_builds_a_step_anew_and_equal_bytes_change_nothing_else(
+    user: Corner, first: Any, arguments: list[str]
+) -> None:
+    found = user.json("run", *arguments, "--force", "finetune")
+    states = {step["name"]: step["state"] for step in found["steps"]}
+    assert states.pop("finetune") == "built"
+    assert set(states.values()) == {"reused"}  # training on one kind of CPU is bit-exact
+    assert found["model"] == first["model"]
+
+
+def test_a_version_that_lost_a_file_is_registered_again_and_alone(
+    user: Corner, first: Any, arguments: list[str]
+) -> None:
+    user.store.delete("models/mrpc/versions/1/model.safetensors")
+    found = user.json("run", *arguments)
+    assert [step["state"] for step in found["steps"]] == ["reused"] * 4 + ["built"]
+    assert found["model"] == first["model"]
+    assert "models/mrpc/versions/1/model.safetensors" in user.keys()
+
+
+def test_the_registered_model_predicts_and_can_be_pulled(user: Corner, first: Any, tmp_path: Path) -> None:
+    found = user.json("predict", "mrpc@1", "He said it .", "She said it .")
+    assert found["model"] == "mrpc@1"
+    assert found["label"] in ("equivalent", "not_equivalent")
+    assert 0.5 <= found["score"] <= 1
+    pulled = tmp_path / "pulled"
+    user.glueflow("models", "pull", "mrpc@1", str(pulled))
+    from transformers import pipeline
+
+    again = pipeline("text-classification", model=str(pulled))({"text": "He said it .", "text_pair": "She said it ."})
+    assert again == {"label": found["label"], "score": pytest.approx(found["score"], abs=1e-6)}
+    listed = user.json("models", "list")
+    assert {"name": "mrpc", "version": 1} in [{key: row[key] for key in ("name", "version")} for row in listed]
+    shown = user.json("models", "show", "mrpc@1")
+    assert shown["record"]["data"] == "sample:v1:64"
+    assert shown["record"]["metrics"] == first["metrics"]
+    assert shown["record"]["training"]["seed"] == 7
+
+
+@pytest.fixture
+def fault(inside: Corner) -> Iterator[Any]:
+    """Faults of the network for one kind of object, on the client that the flow in this process uses."""
+    from botocore.awsrequest import AWSResponse
+
+    from tasks.core.settings import settings
+    from tasks.policy import store_of
+    from tests.test_store import Empty
+
+    events = store_of(settings()).client.meta.events
+
+    def inject(operation: str, part: str, times: int, status: int) -> list[int]:
+        left = [times]
+
+        def answer(request: Any, **_: Any) -> AWSResponse | None:
+            if part not in request.url or left[0] == 0:
+                return None
+            left[0] -= 1
+            return AWSResponse(request.url, status, {}, Empty())
+
+        events.register(f"before-send.s3.{operation}", answer)
+        return left
+
+    yield inject
+    store_of.cache_clear()
+
+
+def run_here(tiny: Path, seed: int, data: str = ROWS) -> Any:
+    from flows.glue import glue
+    from tasks.core.specs import GlueRun, Training
+
+    return glue(GlueRun(data=data, checkpoint=f"file:{tiny}", seed=seed, training=Training(epochs=1)), return_state=True)
+
+
+def test_a_step_that_fails_twice_by_the_network_is_retried_with_growing_delays(
+    fault: Any, tiny: Path, stack: Stack
+) -> None:
+    attempts = 3  # by botocore, for each of two tries by Prefect
+    left = fault("GetObject", "/steps/encode/", times=2 * attempts, status=503)
+    assert run_here(tiny, seed=21).is_completed()
+    assert left == [0]
+    shown = task_runs(stack, "glue-mrpc-seed21")
+    assert shown["tokenize"].run_count == 3
+    assert {run.run_count for name, run in shown.items() if name != "tokenize"} == {1}
+    delays = planned_delays(stack, shown["tokenize"])
+    assert len(delays) == 2
+    assert delays[1] > 1.5 * delays[0]
+
+
+def planned_delays(stack: Stack, run: TaskRun) -> list[float]:
+    """Seconds between a failure and the time that Prefect set for the next try."""
+    import httpx
+
+    states = httpx.get(f"{stack.api_url}/task_run_states/", params={"task_run_id": str(run.id)}).json()
+    from datetime import datetime
+
+    def at(text: str) -> datetime:
+        return datetime.fromisoformat(text)
+
+    waiting = sorted((state for state in states if state["name"] == "AwaitingRetry"), key=lambda state: state["timestamp"])
+    return [
+        (at(state["state_details"]["scheduled_time"]) - at(state["timestamp"])).total_seconds() for state in waiting
+    ]
+
+
+def test_a_refusal_is_not_retried(fault: Any, tiny: Path, stack: Stack) -> None:
+    fault("GetObject", "/steps/encode/", times=1, status=403)
+    state = run_here(tiny, seed=22)
+    assert state.is_failed()
+    shown = task_runs(stack, "glue-mrpc-seed22")
+    assert (shown["tokenize"].run_count, shown["tokenize"].state_name) == (1, "Failed")
+
+
+def test_bad_data_is_not_retried(inside: Corner, tiny: Path, stack: Stack, tmp_path: Path) -> None:
+    folder = tmp_path / "MRPC"
+    folder.mkdir()
+    header = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n"
+    for name in ("train", "dev"):
+        (folder / f"{name}.tsv").write_text(header + "7\t1\t2\ta\tb\n")
+    (folder / "test.tsv").write_text("index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\ta\tb\n")
+    state = run_here(tiny, seed=23, data=f"file:{tmp_path}")
+    assert state.is_failed()
+    shown = task_runs(stack, "glue-mrpc-seed23")
+    assert {name: run.run_count for name, run in shown.items()} == {"fetch": 1}
+    assert inside.keys() == set()
