@@ -46,9 +46,10 @@ def _source(task: GlueTask, spec: FetchSpec, request: Request) -> Iterator[tuple
             raise BadData(f"data: the files in {rest} changed while they were read; run again")
     elif scheme == "hf":
         repo, _, commit = rest.removeprefix("//").partition("@")
-        paths = hub.parquet_files(repo, commit, task.name)
+        cache = Path(request.cache) / "hub"
+        paths = hub.parquet_files(repo, commit, task.name, cache)
         wanted = [path for split in task.splits for path in paths.get(split.name, [])]
-        folder = hub.download(repo, commit, "dataset", wanted, Path(request.cache) / "hub", _downloaded)
+        folder = hub.download(repo, commit, "dataset", wanted, cache, _downloaded)
         for split in task.splits:
             files = [folder / path for path in paths.get(split.name, [])]
             yield split, parquet.read(task, split, files), f"{repo}@{commit[:8]} {split.name}"
