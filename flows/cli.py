@@ -33,6 +33,7 @@ app.command(models)
 Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
+DEFAULTS, TRAINING = RunOptions(), Training()
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
 
 
@@ -41,9 +42,9 @@ def run(
     task: Task = "mrpc",
     /,
     *,
-    options: Options = RunOptions(),
-    training: Train = Training(),
-    as_json: Json = False,  # noqa: B008
+    options: Options = DEFAULTS,
+    training: Train = TRAINING,
+    as_json: Json = False,
 ) -> None:
     """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
     request = _request(task, options, training)
@@ -68,9 +69,9 @@ def plan(
     task: Task = "mrpc",
     /,
     *,
-    options: Options = RunOptions(),
-    training: Train = Training(),
-    as_json: Json = False,  # noqa: B008
+    options: Options = DEFAULTS,
+    training: Train = TRAINING,
+    as_json: Json = False,
 ) -> None:
     """Say which steps a run would reuse and which it would build, and why; nothing is built."""
     from flows.preview import preview

@@ -15,8 +15,9 @@ from packaging.requirements import Requirement
 from infra import stack
 from tasks.core.errors import GlueflowError
 from tasks.core.machine import has_bfloat16, has_gpu
-from tasks.core.resolve import PACKAGED, resolve_checkpoint
+from tasks.core.resolve import resolve_checkpoint
 from tasks.core.settings import Settings
+from tasks.core.specs import PACKAGED
 from tasks.core.store import Store, open_store
 
 NEEDED = 5 << 30  # bytes of free disk for a cache, a training and the embedded store

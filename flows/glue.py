@@ -3,7 +3,9 @@
 from typing import Any
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 
+from tasks.core.artifact import Outcome
 from tasks.core.manifest import Manifest
 from tasks.core.plan import plan
 from tasks.core.settings import settings
@@ -27,7 +29,8 @@ def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, a
     steps = []
     for step in planned.steps:
         inputs = {name: manifests[name] for name in step.inputs}
-        outcome = TASKS[step.step](step, inputs, force=step.step in run.force, return_state=True).result()
+        state: State[Any] = TASKS[step.step](step, inputs, force=step.step in run.force, return_state=True)
+        outcome: Outcome = state.result()
         manifests[step.step] = outcome.manifest
         steps.append({"name": step.step, "key": step.key, "state": outcome.state, "seconds": round(outcome.seconds, 3)})
     return {

@@ -15,9 +15,7 @@ from tasks.core.specs import EncodeSpec, FetchSpec
 from tests.conftest import Corner
 
 FETCH = PlannedStep("fetch", FetchSpec(task="mrpc", data="sample:v1:800"), {}, {})
-ENCODE = PlannedStep(
-    "encode", EncodeSpec(task="mrpc", checkpoint="sha256:aa", max_length=8), {"fetch": FETCH.key}, {}
-)
+ENCODE = PlannedStep("encode", EncodeSpec(task="mrpc", checkpoint="sha256:aa", max_length=8), {"fetch": FETCH.key}, {})
 
 
 def build(out: Path, _folders: Folders, content: str = "rows") -> dict[str, Any]:

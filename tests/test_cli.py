@@ -82,7 +82,9 @@ def test_a_checkpoint_that_brings_code_or_pickles_is_refused(corner: Corner, tin
 
     code = tmp_path / "code"
     shutil.copytree(tiny, code)
-    (code / "config.json").write_text((code / "config.json").read_text().replace("{", '{"auto_map": {"AutoModel": "x.Y"},', 1))
+    (code / "config.json").write_text(
+        (code / "config.json").read_text().replace("{", '{"auto_map": {"AutoModel": "x.Y"},', 1)
+    )
     refused(corner, "run", "mrpc", "--data", "sample:8", "--checkpoint", f"file:{code}", names=["auto_map", "code"])
     pickled = tmp_path / "pickled"
     shutil.copytree(tiny, pickled)
@@ -104,7 +106,9 @@ def test_a_store_that_refuses_us(corner: Corner) -> None:
 def test_a_full_disk(corner: Corner, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", small], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root and CAP_SYS_ADMIN")
     try:
@@ -142,7 +146,19 @@ def test_doctor_finds_a_sound_machine_and_names_what_is_wrong(corner: Corner) ->
 
 def test_planning_imports_neither_prefect_nor_torch(corner: Corner, tiny: Path) -> None:
     found = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "flows.cli", "plan", "mrpc", "--data", "sample:8", "--checkpoint", f"file:{tiny}"],
+        [
+            sys.executable,
+            "-X",
+            "importtime",
+            "-m",
+            "flows.cli",
+            "plan",
+            "mrpc",
+            "--data",
+            "sample:8",
+            "--checkpoint",
+            f"file:{tiny}",
+        ],
         env={**os.environ, **corner.environment},
         capture_output=True,
         text=True,

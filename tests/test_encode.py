@@ -69,7 +69,9 @@ def test_ids_equal_those_of_the_tokenizer(tmp_path: Path) -> None:
 def test_single_sentences_and_scores(tmp_path: Path) -> None:
     fetched(tmp_path / "sst2", "sst2", [("charming .", 1), ("dull", 0)])
     encode.run(spec("sst2"), request(tmp_path / "sst2"))
-    assert set(map(tuple, table.read(tmp_path / "sst2/out/train.arrow")["token_type_ids"].to_pylist())) <= {(0,) * n for n in range(9)}
+    assert set(map(tuple, table.read(tmp_path / "sst2/out/train.arrow")["token_type_ids"].to_pylist())) <= {
+        (0,) * n for n in range(9)
+    }
     fetched(tmp_path / "stsb", "stsb", [("a", "b", 3.8)])
     encode.run(spec("stsb"), request(tmp_path / "stsb"))
     assert table.read(tmp_path / "stsb/out/train.arrow")["labels"].to_pylist() == pytest.approx([3.8])

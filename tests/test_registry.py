@@ -127,7 +127,9 @@ def test_pull_checks_every_file(corner: Corner, tmp_path: Path) -> None:
     assert list((tmp_path / "other").iterdir()) == []
 
 
-@pytest.mark.parametrize("path", ["../config.json", "/etc/config.json", "a/../../config.json", "training_args.bin", "x.py"])
+@pytest.mark.parametrize(
+    "path", ["../config.json", "/etc/config.json", "a/../../config.json", "training_args.bin", "x.py"]
+)
 def test_files_that_may_not_be_registered(corner: Corner, path: str) -> None:
     with pytest.raises((WrongRequest, ValueError)):
         file = FileEntry(path=path, size=1, sha256="0" * 64)

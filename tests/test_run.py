@@ -66,7 +66,14 @@ def test_the_bucket_holds_entries_and_a_plain_model_folder(user: Corner, first: 
         assert f"steps/{step['name']}/{step['key']}/manifest.json" in keys
     folder = "models/mrpc/versions/1/"
     names = {key.removeprefix(folder) for key in keys if key.startswith(folder)}
-    wanted = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "metrics.json", "manifest.json"}
+    wanted = {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "metrics.json",
+        "manifest.json",
+    }
     assert names == wanted
     assert not [key for key in keys if key.endswith((".bin", ".pt", ".pkl"))]
     config = json.loads(user.store.get(folder + "config.json") or b"")
@@ -195,7 +202,9 @@ def run_here(tiny: Path, seed: int, data: str = ROWS) -> Any:
     from flows.glue import glue
     from tasks.core.specs import GlueRun, Training
 
-    return glue(GlueRun(data=data, checkpoint=f"file:{tiny}", seed=seed, training=Training(epochs=1)), return_state=True)
+    return glue(
+        GlueRun(data=data, checkpoint=f"file:{tiny}", seed=seed, training=Training(epochs=1)), return_state=True
+    )
 
 
 def test_a_step_that_fails_twice_by_the_network_is_retried_with_growing_delays(
@@ -223,7 +232,9 @@ def planned_delays(stack: Stack, run: TaskRun) -> list[float]:
     def at(text: str) -> datetime:
         return datetime.fromisoformat(text)
 
-    waiting = sorted((state for state in states if state["name"] == "AwaitingRetry"), key=lambda state: state["timestamp"])
+    waiting = sorted(
+        (state for state in states if state["name"] == "AwaitingRetry"), key=lambda state: state["timestamp"]
+    )
     return [
         (at(state["state_details"]["scheduled_time"]) - at(state["timestamp"])).total_seconds() for state in waiting
     ]

@@ -1,6 +1,6 @@
 """The name of a piece of work: the SHA-256 of its identity in canonical JSON.
 
-    step_key("encode", 1, {"max_length": 128, ...}, {"data": "5f0c…"}, {"tokenizers": "0.23.3"})  ->  "9b1d…" (64 hex digits)
+    step_key("encode", 1, {"max_length": 128, ...}, {"fetch": "5f0c…"}, {"tokenizers": "0.23.3"})  ->  "9b1d…" (64 digits)
 
 The encoder knows a closed set of types and raises on any other, so that no address, default `repr` or pickle can slip
 into a name. Two equal identities give the same bytes on every machine: keys sorted, no blanks, plain UTF-8, floats in
@@ -70,5 +70,5 @@ def step_key(
     inputs: dict[str, str],
     libraries: dict[str, str],
 ) -> str:
-    """The step's key. Execution (device, workers, folders, bucket) is not among the arguments and so cannot reach it."""
+    """The step's key. Execution (device, folders, bucket) is not among the arguments, so it cannot reach it."""
     return digest(identity(step, version, spec, inputs, libraries))

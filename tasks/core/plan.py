@@ -27,7 +27,7 @@ from tasks.core.specs import (
 
 @dataclass(frozen=True)
 class Recipe:
-    """A step's VERSION, to be raised when it writes other bytes for the same spec, and the libraries that decide them."""
+    """A step's VERSION, raised when it writes other bytes for the same spec, and the libraries that decide them."""
 
     version: int
     libraries: tuple[str, ...]

@@ -87,7 +87,8 @@ def _run(command: list[str], folder: str, threads: int) -> tuple[int, list[str]]
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert child.stdout and child.stderr  # noqa: S101  # both are pipes
+    assert child.stdout is not None  # noqa: S101  # both are pipes
+    assert child.stderr is not None  # noqa: S101
     tail: deque[str] = deque(maxlen=ERROR_LINES)
     reader = Thread(target=_drain, args=(child.stderr, tail), daemon=True)
     reader.start()

@@ -2,8 +2,8 @@
 
     resolve_data("file:glue", "mrpc", None)  ->  Pinned("file:glue", "sha256:9c0d…", "/data/glue")
 
-What is fixed (`revision`) enters the key; where it lies (`location`) does not, so that the same files in another folder,
-or downloaded by another machine, are the same data.
+What is fixed (`revision`) enters the key; where it lies (`location`) does not, so that the same files in another
+folder, or downloaded by another machine, are the same data.
 """
 
 import re
@@ -43,7 +43,7 @@ def resolve_data(uri: str, task: str, as_of: date | None) -> Pinned:
     if as_of and scheme != "hf":
         raise WrongRequest.of("as_of", str(as_of), "only data from hf:// has dated revisions")
     if scheme == "hf" and rest.startswith("//"):
-        return _hub("data", uri, rest[2:], "dataset", as_of)
+        return _hub(uri, rest[2:], "dataset", as_of)
     if scheme == "sample":
         if rest and not re.fullmatch(r"[1-9][0-9]{0,7}", rest):
             raise WrongRequest.of("data", uri, "after sample: comes nothing or the number of training rows")
@@ -67,7 +67,7 @@ def _classic(uri: str, folder: Path, task: str) -> Pinned:
     return Pinned(uri, f"sha256:{content_digest(files)}", f"file:{folder}")
 
 
-def _hub(field: str, uri: str, rest: str, repo_type: hub.RepoType, as_of: date | None = None) -> Pinned:
+def _hub(uri: str, rest: str, repo_type: hub.RepoType, as_of: date | None = None) -> Pinned:
     repo, _, revision = rest.partition("@")
     commit = hub.resolve(repo, revision or None, repo_type, as_of)
     pinned = f"hf://{repo}@{commit}"
@@ -89,7 +89,7 @@ def resolve_checkpoint(uri: str, needs_weights: bool = True) -> Pinned:
             )
         return _folder(uri, folder, needs_weights)
     if scheme == "hf" and rest.startswith("//"):
-        return _hub("checkpoint", uri, rest[2:], "model")
+        return _hub(uri, rest[2:], "model")
     if scheme == "file" and rest:
         return _folder(uri, Path(rest).expanduser().absolute(), needs_weights)
     raise WrongRequest.of("checkpoint", uri, f"use {CHECKPOINT_FORMS}")

@@ -1,7 +1,7 @@
 """Where bytes are: objects of one bucket below one prefix, on any S3-compatible store.
 
-A commit is a small object created once (`create`). Its outcome can be unknown: the first attempt may land and its answer
-be lost, so that the retry is told 412 by its own success. After a refusal or a fault the object is therefore read back
+A commit is a small object created once (`create`). Its outcome can be unknown: the first attempt may land and its
+answer be lost, so that the retry is told 412 by its own success. After a refusal or a fault the object is therefore read back
 and compared; if that does not settle it, everything is left in place and `CommitUnknown` is raised. Cleaning up there
 lost data elsewhere (Iceberg #3717, Trino #14869).
 """
@@ -45,7 +45,7 @@ class Store:
     def check(self) -> None:
         """Ask for the bucket, so that a store that is away or shut is known before any work is done."""
         with self._asking("open the bucket"):
-            self.client.head_bucket(Bucket=self.bucket)
+            self.client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)  # HEAD would not say why it refuses
 
     def get(self, key: str) -> bytes | None:
         """The object's bytes, or None if there is none."""
