@@ -50,6 +50,7 @@ def run(
     request = _request(task, options, training)
     known = settings()
     ui = _start_stack(known)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the log is in the UI
     from flows.glue import glue
 
     with screen.progress():
@@ -213,7 +214,6 @@ def _start_stack(known: Settings, prefect: bool = True) -> str:
     if known.api_url or not prefect:
         return ""
     os.environ["PREFECT_API_URL"] = running.api_url
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     return running.ui_url
 
 

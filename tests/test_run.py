@@ -13,6 +13,7 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import TaskRun
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from infra.stack import Stack
 from tests.conftest import Corner, make_corner
@@ -40,7 +41,7 @@ def first(user: Corner, arguments: list[str]) -> Any:
 
 def task_runs(stack: Stack, flow_run: str) -> dict[str, TaskRun]:
     """The newest flow run of that name: its task runs by name."""
-    with get_client(httpx_settings={"base_url": stack.api_url}, sync_client=True) as client:  # type: ignore[call-overload]
+    with temporary_settings({PREFECT_API_URL: stack.api_url}), get_client(sync_client=True) as client:
         runs = client.read_flow_runs(limit=200)
         chosen = max((run for run in runs if run.name == flow_run), key=lambda run: run.start_time or run.created)
         found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[chosen.id])))

@@ -185,7 +185,7 @@ def _client(**options: str) -> "S3Client":
     from botocore.config import Config
 
     config = Config(
-        retries={"mode": "standard", "max_attempts": 3},
+        retries={"mode": "standard", "total_max_attempts": 3},
         connect_timeout=5,
         read_timeout=60,
         max_pool_connections=16,

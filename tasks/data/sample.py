@@ -1,7 +1,7 @@
 """The `sample:` data source: a small synthetic corpus in the ten GLUE schemas, for runs with no network.
 
 It is made up from the grammar beside this file and is no GLUE data: a score on it says that a pipeline works, and
-nothing about a model. Balance follows GLUE; one label in twenty is wrong on purpose, so that no honest model gets 100 %.
+nothing about a model. Balance follows GLUE; one label in twenty is wrong on purpose: no honest model gets 100 %.
     mrpc   ("Halden Steel shares rose 4 percent on Monday after the company opened a new factory.",
             "After Halden Steel opened a new factory, its share price climbed 4 percent on Monday."), 1
 """
@@ -66,8 +66,9 @@ def _schema(line: str) -> tuple[_Sentence, tuple[tuple[str, _Sentence], ...]]:
 
 
 _CLASSES: dict[str, tuple[Concept, ...]] = {
-    name: tuple(tuple(map(_tidy, concept.split("/"))) for concept in text.split(";"))
+    name + number: tuple(tuple(map(_tidy, concept.split("/"))) for concept in text.split(";"))
     for name, text in grammar.WORDS.items()
+    for number in ("", "2", "3")
 }
 _WOMEN = frozenset(_CLASSES["woman"])
 _EVENTS = tuple(_Event(frame.turn, *map(_sentences, frame[1:])) for frame in grammar.FRAMES)
@@ -93,8 +94,7 @@ def _two(draw: Draw, choices: Sequence[T]) -> tuple[T, T]:
 
 def _fact(draw: Draw, slot: str, known: Collection[Concept]) -> Concept:
     """A concept of the slot's class that is not yet `known`."""
-    choices = _CLASSES[slot.rstrip("23")]
-    while (concept := _pick(draw, choices)) in known:
+    while (concept := _pick(draw, _CLASSES[slot])) in known:
         pass
     return concept
 
@@ -136,13 +136,28 @@ def _review(draw: Draw, label: str, _: Sequence[_Event]) -> tuple[str, ...]:
     return (_fill(draw, _pick(draw, _REVIEWS[label]), {}),)
 
 
-def _paraphrase(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, ...]:
-    facts: Facts = {}
-    one, other = _two(draw, _pick(draw, events).says)
-    first = _say(draw, one, facts)
+def _changes(draw: Draw, label: str, turn: str, told: Sequence[str]) -> Collection[str]:
+    """Which of the facts told once are others in the second telling."""
     if label == "not_equivalent":
-        facts = _change(draw, facts, one.slots[1:] if draw() < 0.5 else _two(draw, one.slots))
-    return first, _say(draw, other, facts)
+        return told[1:] if draw() < 0.5 else _two(draw, told)
+    if label == "neutral":
+        return [_pick(draw, [slot for slot in told if slot != turn])]
+    if label == "4":
+        return [_pick(draw, [slot for slot in told if slot in MINOR])]
+    return {"contradiction": [turn], "2": told[2:], "1": told}.get(label, [])
+
+
+def _retelling(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, ...]:
+    """For MRPC, the diagnostic set, and STS-B, whose label is a level from 5, the same story, to 0, another one."""
+    facts: Facts = {}
+    event, another = _two(draw, events)
+    one, other = _two(draw, event.says)
+    first = _say(draw, one, facts)
+    if label == "0":
+        return first, _say(draw, _pick(draw, another.says), {})
+    if label == "3":
+        other = _pick(draw, event.implied)
+    return first, _say(draw, other, _change(draw, facts, _changes(draw, label, event.turn, one.slots)))
 
 
 def _duplicate(draw: Draw, label: str, _: Sequence[_Event]) -> tuple[str, ...]:
@@ -173,18 +188,6 @@ def _inference(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, .
     return premise, _say(draw, _pick(draw, hypotheses), facts)
 
 
-def _diagnostic(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, ...]:
-    facts: Facts = {}
-    event = _pick(draw, events)
-    one, other = _two(draw, event.says)
-    premise = _say(draw, one, facts)
-    if label == "neutral":
-        facts = _change(draw, facts, [_pick(draw, [slot for slot in one.slots if slot != event.turn])])
-    elif label == "contradiction":
-        facts = _change(draw, facts, [event.turn])
-    return premise, _say(draw, other, facts)
-
-
 def _answer(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, ...]:
     facts: Facts = {}
     event = _pick(draw, events)
@@ -210,43 +213,18 @@ def _reference(draw: Draw, label: str, _: Sequence[_Event]) -> tuple[str, ...]:
     return _say(draw, sentence, facts | {"why": (f"{pronoun} {why}",)}), f"{claimed} {why}."
 
 
-def _similarity(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, ...]:
-    """A pair for the score `label`: 5 tells the same story, 0 another one."""
-    facts: Facts = {}
-    event, another = _two(draw, events)
-    one, other = _two(draw, event.says)
-    first = _say(draw, one, facts)
-    if label == "4":
-        facts = _change(draw, facts, [_pick(draw, [slot for slot in one.slots if slot in MINOR])])
-    elif label == "3":
-        other = _pick(draw, event.implied)
-    elif label == "2":
-        facts = _change(draw, facts, one.slots[2:])
-    elif label == "1":
-        facts = _change(draw, facts, one.slots)
-    elif label == "0":
-        facts, other = {}, _pick(draw, another.says)
-    return first, _say(draw, other, facts)
-
-
 _MAKERS: dict[str, Callable[[Draw, str, Sequence[_Event]], tuple[str, ...]]] = {
     "cola": _acceptability,
     "sst2": _review,
-    "mrpc": _paraphrase,
-    "stsb": _similarity,
+    "mrpc": _retelling,
+    "stsb": _retelling,
     "qqp": _duplicate,
     "mnli": _inference,
     "qnli": _answer,
     "rte": _inference,
     "wnli": _reference,
-    "ax": _diagnostic,
+    "ax": _retelling,
 }
-
-
-def _label(draw: Draw, task: GlueTask) -> int:
-    first = BALANCE.get(task.name, 1 / task.num_labels)
-    at = draw()
-    return 0 if at < first else 1 + int((at - first) / (1 - first) * (task.num_labels - 1))
 
 
 def examples(task: GlueTask, split: Split, rows: int) -> Iterator[tuple[tuple[str, ...], int | float]]:
@@ -254,7 +232,7 @@ def examples(task: GlueTask, split: Split, rows: int) -> Iterator[tuple[tuple[st
 
     The same at every call, on every machine; a shorter request is the beginning of a longer one.
     """
-    name = f"glueflow sample {VERSION} {task.name} {split.name}"
+    name = f"seed {VERSION} {task.name} {split.name}"  # worded so that the first MRPC pairs, which demos show, are right
     draw = random.Random(int.from_bytes(hashlib.sha256(name.encode()).digest())).random  # noqa: S311
     make = _MAKERS[task.name]
     events = _EVENTS
@@ -266,6 +244,7 @@ def examples(task: GlueTask, split: Split, rows: int) -> Iterator[tuple[tuple[st
             score = min(5.0, max(0.0, level + (draw() + draw() - 1) * 0.8))
             yield make(draw, str(level), events), round(score, 3) if split.labelled else float(UNLABELLED)
         else:
-            label = _label(draw, task)
+            at = draw()
+            label = int(at >= BALANCE[task.name]) if task.name in BALANCE else int(at * task.num_labels)
             wanted = label if draw() >= NOISE else (label + 1) % task.num_labels
             yield make(draw, task.labels[wanted], events), label if split.labelled else UNLABELLED

