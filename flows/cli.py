@@ -17,16 +17,19 @@ from tasks.core.errors import GlueflowError, WrongRequest
 from tasks.core.settings import Settings, settings
 from tasks.core.specs import GlueRun, RunOptions, Training
 
-HELP = """Fine-tune transformers on GLUE as a pipeline that can be left alone.
-
-Examples:
+EXAMPLES = """Examples:
 
 - `glueflow run mrpc --data sample:` — the whole pipeline, offline
 - `glueflow run rte --data file:glue --seed 1 --learning-rate 3e-5` — real data from a folder
 - `glueflow plan mrpc` — what would run, and why
 - `glueflow predict mrpc "He ate." "He had a meal."` — ask the newest registered model
 """
-app = App(name="glueflow", help=HELP, help_format="markdown", version_flags=["--version"])
+app = App(
+    name="glueflow",
+    help="Fine-tune transformers on GLUE as a pipeline that can be left alone.",
+    help_epilogue=EXAMPLES,
+    help_format="markdown",
+)
 models = App(name="models", help="List, show and download the versions in the registry.")
 app.command(models)
 

@@ -18,11 +18,11 @@ err = Console(stderr=True, highlight=False)
 
 def say(line: str) -> None:
     """A remark to the person, beside the result: it goes to standard error."""
-    err.print(line, style="dim", markup=False)
+    err.print(line, style="dim", markup=False, soft_wrap=True)
 
 
 def fail(line: str) -> None:
-    err.print(f"error: {line}", style="bold red", markup=False)
+    err.print(f"error: {line}", style="bold red", markup=False, soft_wrap=True)
 
 
 def print_json(value: object) -> None:

@@ -7,6 +7,7 @@ data), `store.log` and `prefect.log` (what they printed; `.old` is the time befo
 """
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,7 @@ class Process:
     created: float  # seconds since the epoch; tells a recycled pid
 
     def find(self) -> psutil.Process | None:
-        """The live process; None if it ended (be it unreaped) or its pid is another's by now."""
+        """The live process; None if it ended or its pid is another's by now."""
         with suppress(psutil.Error):
             found = psutil.Process(self.pid)
             if abs(found.create_time() - self.created) < 1 and _runs(found):
@@ -147,7 +148,9 @@ def _wait(folder: Path, stack: Stack) -> None:
 
 def _runs(process: psutil.Process) -> bool:
     """False also for one that ended and is not reaped: in a container there may be nobody who does that."""
-    return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def _listens(process: psutil.Process, port: int) -> bool:
@@ -167,22 +170,21 @@ def _ending(log: Path) -> str:
 def _stop(processes: Iterable[Process]) -> None:
     """SIGTERM to the processes and their children, then SIGKILL to those left; the data of both servers survive it."""
     family: list[psutil.Process] = []
-    sockets: list[Path] = []
+    sockets: set[str] = set()
     for process in processes:
         if live := process.find():
-            with suppress(psutil.Error):
+            with suppress(psutil.NoSuchProcess):
                 family += [live, *live.children(recursive=True)]
-                sockets += [Path(held.laddr) for held in live.net_connections("unix") if held.laddr]
     for act in (psutil.Process.terminate, psutil.Process.kill):
         for live in family:
             with suppress(psutil.NoSuchProcess):
+                sockets |= {held.laddr for held in live.net_connections("unix")}
                 act(live)
         deadline = time.monotonic() + GRACE
         while (family := [live for live in family if _runs(live)]) and time.monotonic() < deadline:
             time.sleep(0.05)
-    for path in sockets:  # a killed SeaweedFS leaves its own in /tmp
-        if path.is_absolute():
-            path.unlink(missing_ok=True)
+    for path in filter(os.path.isabs, sockets):  # a killed SeaweedFS leaves its own in /tmp
+        Path(path).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Prefect's side of a step: what it is called, what is retried and after how long, and how a reused step looks.
 
 Prefect's own result cache is left out of it. Its records are not checksummed, its look-up turns a storage fault into
-"not cached", and a record names its own deserializer. The entry in our store is the truth; a step that reuses it ends in
-the state `Cached`, which the UI shows as Prefect's own cache hits.
+"not cached", and a record names its own deserializer. The entry in our store is the truth; a step that reuses it ends
+in the state `Cached`, which the UI shows as Prefect's own cache hits.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,6 @@ def step_options(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "task_run_name": name,
-        "tags": ["glueflow", name],
         "retries": known.retries,
         "retry_delay_seconds": [known.retry_delay * 2**attempt for attempt in range(known.retries)],
         "retry_condition_fn": may_pass,

@@ -1,4 +1,4 @@
-"""What tests share: one local stack a session, a bucket's corner for each test, a tiny checkpoint, real GLUE where it is."""
+"""What tests share: one stack a session, a corner of its bucket for each test, a tiny checkpoint, real GLUE."""
 
 import json
 import os

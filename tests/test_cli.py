@@ -35,8 +35,8 @@ def refused(corner: Corner, *arguments: str, names: list[str], status: int = 2, 
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [
-        (["run", "mprc"], ["task", "'mprc'", "'mrpc'", "Did you mean 'mrpc'?"]),
-        (["run", "ax"], ["task", "'ax'"]),
+        (["run", "mprc"], ["TASK", '"mprc"', 'Did you mean "mrpc"?']),
+        (["run", "ax"], ["TASK", '"ax"', '"mnli"']),
         (["rum", "mrpc"], ["rum", "run"]),
         (["run", "mrpc", "--epochs", "0"], ["epochs", "0", "greater than or equal to 1"]),
         (["run", "mrpc", "--learning-rate", "nan"], ["learning_rate", "nan"]),

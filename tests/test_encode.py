@@ -1,4 +1,4 @@
-"""Token ids: those of transformers' own tokenizer, in row order, memory-mapped, in memory that does not grow with rows."""
+"""Token ids: those of transformers' own tokenizer, in row order, memory-mapped, in memory that stays flat."""
 
 import json
 import subprocess
@@ -92,7 +92,7 @@ def test_the_files_open_as_a_dataset_by_memory_map(tmp_path: Path) -> None:
 
 def test_more_tokens_than_the_checkpoint_reads_are_refused(tmp_path: Path) -> None:
     fetched(tmp_path, "mrpc", PAIRS)
-    with pytest.raises(WrongRequest, match="max_length: 600 .* at most 512 tokens"):
+    with pytest.raises(WrongRequest, match=r"max_length: 600 .* at most 512 tokens"):
         encode.run(spec("mrpc", 600), request(tmp_path))
 
 
@@ -111,9 +111,9 @@ def _peak_memory(folder: Path, data: Path, times: int) -> int:
     (folder / "request.json").write_text(json.dumps(asked))
     root = Path(__file__).resolve().parents[1]
     command = [sys.executable, "-m", "tasks.steps", "encode", str(folder / "request.json")]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    lines = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines()
     assert table.read(folder / "out" / "train.arrow").num_rows == times * 67_349
-    return int(json.loads((folder / "result.json").read_text())["facts"]["peak_memory"])
+    return int(json.loads(lines[-1])["facts"]["peak_memory"])
 
 
 @pytest.mark.slow

@@ -139,7 +139,8 @@ def test_execution_cannot_reach_a_key() -> None:
 PROGRAM = """
 import sys, json
 from tests.test_keys import SPECS, RECIPES, step_key
-print(json.dumps([step_key(n, 1, s.model_dump(), {"b": "1", "a": "2"}, {"z": "1", "a": "é"}) for n, s in SPECS.items()]))
+print(json.dumps([step_key(n, 1, s.model_dump(), {"b": "1", "a": "2"}, {"z": "1", "a": "é"})
+                  for n, s in SPECS.items()]))
 """
 
 

@@ -1,7 +1,7 @@
 """What can go wrong, and what it means for the one who waits.
 
-Every error is one line that names the thing, its value and what is allowed. Its class says whether trying again can help
-(`retryable`), and the exit status of the command (2: the request or its data were wrong, 1: the work failed).
+Every error is one line that names the thing, its value and what is allowed. Its class says whether trying again can
+help (`retryable`), and the exit status of the command (2: the request or its data were wrong, 1: the work failed).
 """
 
 import errno

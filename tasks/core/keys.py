@@ -1,6 +1,6 @@
 """The name of a piece of work: the SHA-256 of its identity in canonical JSON.
 
-    step_key("encode", 1, {"max_length": 128, ...}, {"fetch": "5f0c…"}, {"tokenizers": "0.23.3"})  ->  "9b1d…" (64 digits)
+    step_key("encode", 1, {"max_length": 128, ...}, {"fetch": "5f0c…"}, {"tokenizers": "0.23.3"})  ->  "9b1d…"
 
 The encoder knows a closed set of types and raises on any other, so that no address, default `repr` or pickle can slip
 into a name. Two equal identities give the same bytes on every machine: keys sorted, no blanks, plain UTF-8, floats in

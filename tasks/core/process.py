@@ -2,8 +2,9 @@
 
     run_step(request)  starts  python -m tasks.steps finetune request.json
 
-The child writes JSON lines on standard output (progress), anything else on standard error, and `result.json` last:
-{"facts": {...}} or {"error": {"kind": "BadData", "message": "..."}}. Without that file the step has failed.
+The child writes JSON lines on standard output and anything else on standard error. The last line is its result,
+{"facts": {...}} or {"error": {"kind": "BadData", "message": "..."}}, the lines before it are progress. Without a result
+the step has failed. A pipe and not a file, so that a full disk can still be told.
 """
 
 import json
@@ -23,7 +24,6 @@ from tasks.core.plan import PlannedStep
 from tasks.core.progress import Progress, report
 from tasks.core.settings import Settings
 
-RESULT = "result.json"
 ERROR_LINES = 20
 
 
@@ -58,21 +58,19 @@ def run_step(
         )
         (Path(folder) / "request.json").write_text(json.dumps(asdict(request)))
         command = [sys.executable, "-m", "tasks.steps", step.step, f"{folder}/request.json"]
-        status, errors = _run(command, folder, settings.threads)
-        result = Path(folder) / RESULT
-        if not result.exists():
+        answer, status, errors = _run(command, folder, settings.threads)
+        if answer is None:
             failed = StepFailed(f"{step.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
             failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
             raise failed
-        answer = json.loads(result.read_text())
     if "error" in answer:
         kind = KINDS.get(answer["error"]["kind"], GlueflowError)
         raise kind(answer["error"]["message"])
     return dict(answer["facts"])
 
 
-def _run(command: list[str], folder: str, threads: int) -> tuple[int, list[str]]:
-    """Exit status and the last lines of standard error; progress is reported on the way."""
+def _run(command: list[str], folder: str, threads: int) -> tuple[dict[str, Any] | None, int, list[str]]:
+    """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     if threads:
@@ -92,16 +90,21 @@ def _run(command: list[str], folder: str, threads: int) -> tuple[int, list[str]]
     tail: deque[str] = deque(maxlen=ERROR_LINES)
     reader = Thread(target=_drain, args=(child.stderr, tail), daemon=True)
     reader.start()
+    answer = None
     try:
         for line in child.stdout:
-            report(Progress(**json.loads(line)))
+            event = json.loads(line)
+            if "facts" in event or "error" in event:
+                answer = event
+            else:
+                report(Progress(**event))
         status = child.wait()
     except BaseException:
         child.terminate()
         child.wait()
         raise
     reader.join()
-    return status, list(tail)
+    return answer, status, list(tail)
 
 
 def _drain(stream: IO[str], tail: deque[str]) -> None:

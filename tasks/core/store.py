@@ -1,9 +1,9 @@
 """Where bytes are: objects of one bucket below one prefix, on any S3-compatible store.
 
 A commit is a small object created once (`create`). Its outcome can be unknown: the first attempt may land and its
-answer be lost, so that the retry is told 412 by its own success. After a refusal or a fault the object is therefore read back
-and compared; if that does not settle it, everything is left in place and `CommitUnknown` is raised. Cleaning up there
-lost data elsewhere (Iceberg #3717, Trino #14869).
+answer be lost, so that the retry is told 412 by its own success. After a refusal or a fault the object is therefore
+read back and compared; if that does not settle it, everything is left in place and `CommitUnknown` is raised. Cleaning
+up there lost data elsewhere (Iceberg #3717, Trino #14869).
 """
 
 import base64

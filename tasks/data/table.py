@@ -1,4 +1,4 @@
-"""One split as a typed Arrow table: the text columns of the task, `label`, `idx`; checked row by row against the catalog.
+"""One split as a typed Arrow table: the task's text columns, `label`, `idx`; checked row by row against the catalog.
 
     {"sentence1": "Amrozi accused his brother …", "sentence2": "Referring to him …", "label": 1, "idx": 0}
 
@@ -61,7 +61,7 @@ def read(path: Path) -> pa.Table:
 
 
 def stream(path: Path) -> Iterator[pa.RecordBatch]:
-    """The rows of an Arrow stream in batches of at most BATCH_ROWS. Unlike a memory map, what was read does not stay."""
+    """The rows in batches of at most BATCH_ROWS. Unlike with a memory map, what was read does not stay in memory."""
     with pa.OSFile(str(path), "rb") as file:
         for batch in pa.ipc.open_stream(file):
             for start in range(0, batch.num_rows, BATCH_ROWS):

@@ -1,6 +1,6 @@
 """Run one step on a bare machine: `python -m tasks.steps encode request.json`.
 
-The request is `tasks.core.process.Request` as JSON; `result.json` is written beside it, last.
+The request is `tasks.core.process.Request` as JSON; progress and then the result come as JSON lines.
 """
 
 import importlib
@@ -9,10 +9,11 @@ import os
 import resource
 import sys
 from pathlib import Path
+from typing import Any
 
 from tasks.core.errors import GlueflowError, disk_error
-from tasks.core.process import RESULT, Request
-from tasks.core.progress import Progress, listening
+from tasks.core.process import Request
+from tasks.core.progress import listening
 from tasks.core.specs import SPECS
 
 
@@ -22,10 +23,10 @@ def main(step: str, path: Path) -> int:
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not end up among the progress lines
 
-    def say(progress: Progress) -> None:
-        print(json.dumps(vars(progress)), file=channel, flush=True)
+    def say(event: dict[str, Any]) -> None:
+        print(json.dumps(event), file=channel, flush=True)
 
-    with listening(say):
+    with listening(lambda progress: say(vars(progress))):
         try:
             run = importlib.import_module(f"tasks.steps.{step}").run
             facts = run(spec, request)
@@ -35,9 +36,7 @@ def main(step: str, path: Path) -> int:
             answer, status = _failure(error)
         except OSError as error:
             answer, status = _failure(disk_error(error, Path(request.out)))
-    result = path.with_name(RESULT)
-    result.with_suffix(".part").write_text(json.dumps(answer))
-    result.with_suffix(".part").rename(result)
+    say(answer)
     return status
 
 

@@ -3,7 +3,7 @@
 VERSION in tasks/core/plan.py · float32 · identity: task · not identity: device, batch size (rows are sorted by length)
 
     in   an encoded split, a fine-tuned folder
-    out  validation.parquet with idx, label, prediction, logits in row order; metrics.json {"f1": 0.897, "accuracy": 0.853}
+    out  validation.parquet with idx, label, prediction, logits in row order; metrics.json {"f1": 0.897, …}
 """
 
 import json

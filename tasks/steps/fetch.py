@@ -3,7 +3,7 @@
 VERSION in tasks/core/plan.py · deterministic · identity: task, data revision · not identity: the folder, the download
 
     in   FetchSpec(task="mrpc", data="sha256:9c0d…")
-    out  train.arrow, validation.arrow, test.arrow with sentence1, sentence2, label, idx; facts {"rows": {"train": 3668, …}}
+    out  train.arrow, validation.arrow, test.arrow of sentence1, sentence2, label, idx; facts {"rows": {…}}
 """
 
 from collections.abc import Iterator
@@ -69,7 +69,9 @@ def _sampled(task: GlueTask, split: Split, train_rows: int) -> Iterator[pa.Recor
         idx = range(done, done + len(batch))
         columns = [*zip(*texts, strict=True), labels, idx]
         schema = table.schema(task)
-        yield pa.record_batch([pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)], schema=schema)
+        yield pa.record_batch(
+            [pa.array(c, field.type) for c, field in zip(columns, schema, strict=True)], schema=schema
+        )
         done += len(batch)
 
 

@@ -1,6 +1,6 @@
 """Fine-tune: one training by `transformers.Trainer`, from a checkpoint to the weights of its best epoch.
 
-VERSION in tasks/core/plan.py · bit-exact on one kind of CPU · identity: FinetuneSpec · not identity: device, batch of evaluation
+VERSION in tasks/core/plan.py · bit-exact on one kind of CPU · identity: FinetuneSpec · not identity: device, threads
 
     in   encoded train and validation splits, a checkpoint's folder
     out  config.json, model.safetensors and the tokenizer's files; facts {"best_epoch": 2, "steps": 690, "history": […]}
