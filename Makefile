@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 export GLUEFLOW_HOME ?= $(CURDIR)/.glueflow
 
-.PHONY: run test test-all check bench clean
+.PHONY: run test test-all test-slow check bench clean
 .DELETE_ON_ERROR:
 
 run: .venv/ready  ## fine-tune, evaluate, register and ask the model, offline
@@ -19,8 +19,10 @@ run: .venv/ready  ## fine-tune, evaluate, register and ask the model, offline
 test: check  ## format, lint, types, import rules, then the tests
 	$(BIN)/pytest -n 2 --dist loadfile
 
-test-all: check  ## the tests with the long proofs
-	$(BIN)/pytest -n 2 --dist loadfile -m ""
+test-all: test test-slow  ## the tests and the long proofs
+
+test-slow: .venv/ready  ## the long proofs alone
+	$(BIN)/pytest -m slow -rP
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

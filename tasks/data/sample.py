@@ -112,13 +112,13 @@ def _fill(draw: Draw, sentence: _Sentence, facts: Facts) -> str:
     text = ""
     for i, part in enumerate(sentence.parts):
         if isinstance(part, tuple):
-            text += _pick(draw, part)
+            wordings = part
         elif i % 2:
-            if part not in facts:
-                facts[part] = _fact(draw, part, facts.values())
-            text += _pick(draw, facts[part])
+            wordings = facts.get(part) or facts.setdefault(part, _fact(draw, part, facts.values()))
         else:
             text += part
+            continue
+        text += wordings[int(draw() * len(wordings))]
     return _ARTICLE.sub(r"\1n ", text)
 
 

@@ -1,0 +1,32 @@
+"""Run every benchmark and write the table: `python -m tests.benchmarks`."""
+
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.benchmarks import cached, encode
+from tests.benchmarks.timing import Row
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+LIBRARIES = ("datasets", "prefect", "tokenizers", "torch", "transformers")
+
+
+def main() -> None:
+    rows = [*encode.measure(), *cached.measure()]
+    here = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    used = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    head = [
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {here}; {used}. Medians of runs in turn; seconds as minimum–maximum.",
+        "",
+        "| work | glueflow | peer | peer's time / ours |",
+        "|---|---|---|---|",
+    ]
+    text = "\n".join([*head, *map(Row.line, rows)]) + "\n"
+    RESULTS.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
