@@ -1,4 +1,4 @@
-"""Fetch to evaluate in this process, with a tiny model: the ways to load a model and to train it, and what comes out."""
+"""Fetch to evaluate in this process, with a tiny model: the ways to load and to train it, and what comes out."""
 
 import json
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_the_folder_is_plain_and_loads_with_its_labels(full: tuple[Path, dict[st
 
 
 def test_the_best_epoch_by_the_headline_metric_is_what_is_kept(full: tuple[Path, dict[str, Any]]) -> None:
-    folder, facts = full
+    _, facts = full
     epochs = [entry for entry in facts["finetune"]["history"] if "eval_f1" in entry]
     assert [round(entry["epoch"]) for entry in epochs] == [1, 2]
     best = max(entry["eval_f1"] for entry in epochs)

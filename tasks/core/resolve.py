@@ -17,7 +17,7 @@ from tasks.core.errors import WrongRequest
 from tasks.core.files import content_digest, entry
 from tasks.core.specs import PACKAGED
 
-SAMPLE_VERSION = 1  # of the grammar in tasks/data/sample.py
+SAMPLE_VERSION = 1  # of the grammar behind tasks/data/sample.py
 SAMPLE_ROWS = 800
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CHECKPOINT_FILES = re.compile(

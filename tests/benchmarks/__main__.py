@@ -18,7 +18,7 @@ def main() -> None:
     here = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     used = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     head = [
-        f"Measured {datetime.now(UTC):%Y-%m-%d} on {here}; {used}. Medians of runs in turn; seconds as minimum–maximum.",
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {here}; {used}. Runs in turn; median (minimum–maximum).",
         "",
         "| work | glueflow | peer | peer's time / ours |",
         "|---|---|---|---|",

@@ -34,8 +34,8 @@ def measure() -> list[Row]:
         running = stack.up(Path(folder))
         environment = {**os.environ, "GLUEFLOW_HOME": folder, "PREFECT_HOME": f"{folder}/peer"}
 
-        def ours(*more: str) -> None:
-            command = [sys.executable, "-m", "flows.cli", "run", "mrpc", "--data", "sample:32", "--epochs", "1", *more]
+        def ours() -> None:
+            command = [sys.executable, "-m", "flows.cli", "run", "mrpc", "--data", "sample:32", "--epochs", "1"]
             subprocess.run(command, env=environment, check=True, capture_output=True)
 
         def peer() -> None:
