@@ -26,7 +26,7 @@ EVERY_SPLIT = [
 ]
 TRAINED = [task for task in GLUE.values() if task.name != "ax"]
 POSITIVE = {"cola": 0.70, "sst2": 0.56, "mrpc": 0.67, "qqp": 0.37}  # share of label 1 in GLUE
-# Of the first 300 rows of every split. They change with any line of the grammar: bump SAMPLE_VERSION, then print new ones with
+# Of the first 300 rows of every split. After a change of the grammar raise SAMPLE_VERSION, then print new ones with
 #     python -m tests.test_sample
 GOLDEN: dict[str, str] = {
     "cola": "d47018a2ffd21b82",
