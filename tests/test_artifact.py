@@ -1,7 +1,5 @@
 """Get or build: a hit is verified, a damaged entry is set aside and built anew, nothing half-done is visible."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,6 @@ import pytest
 
 from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy
 from tasks.core.errors import Unavailable
-from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import EncodeSpec, FetchSpec
 from tests.conftest import Corner
@@ -115,23 +112,3 @@ def test_files_without_a_manifest_are_no_entry(corner: Corner) -> None:
     fetched(corner)
     corner.store.delete(f"{FETCH.folder}/{MANIFEST}")
     assert find(corner.store, FETCH, {}).state == "absent"
-
-
-def test_builders_at_once_agree_on_one_entry(corner: Corner) -> None:
-    """Even if a step were not deterministic, all that build it at once end with the bytes of one of them."""
-    start = threading.Barrier(6)
-
-    def race(number: int) -> Manifest:
-        def slow(out: Path, folders: Folders) -> dict[str, Any]:
-            start.wait()
-            return build(out, folders, f"rows of {number}")
-
-        return get_or_build(corner.store, corner.settings, FETCH, {}, slow).manifest
-
-    with ThreadPoolExecutor(6) as pool:
-        found = {manifest.digest for manifest in pool.map(race, range(6))}
-    assert len(found) == 1
-    finding = find(corner.store, FETCH, {})
-    assert finding.manifest
-    assert finding.manifest.digest in found
-    assert local_copy(corner.store, corner.settings, finding.manifest).is_dir()

@@ -20,6 +20,7 @@ from filelock import FileLock
 
 from tasks.core.errors import CommitUnknown, Unavailable, disk_error
 from tasks.core.files import damage, entries
+from tasks.core.lease import Lease, exclusive
 from tasks.core.manifest import Manifest, parse
 from tasks.core.plan import PlannedStep
 from tasks.core.progress import Progress, report
@@ -87,30 +88,52 @@ def get_or_build(
     """The step's entry, reused or built. `build(out, folders)` fills `out` and returns the facts of the manifest;
     `folders()` gives the inputs' files on local disk, by step."""
     start = time.monotonic()
+
+    def done() -> bool:
+        return not force and find(store, step, inputs, check).state == "sound"
+
     finding = find(store, step, inputs, check)
     if finding.manifest and finding.state == "sound" and not force:
         return Outcome("reused", finding.manifest, time.monotonic() - start)
-    if finding.state == "damaged":
-        quarantine(store, step.folder, finding.reason)
-    reason = "forced" if force and finding.state == "sound" else finding.reason
-    try:
-        with scratch_folder(settings, step) as out:
-            facts = build(out, lambda: {name: local_copy(store, settings, made) for name, made in inputs.items()})
-            mine = Manifest(
-                step=step.step,
-                key=step.key,
-                identity=step.identity,
-                inputs={name: upstream.digest for name, upstream in inputs.items()},
-                files=entries(out),
-                facts=facts,
-                seconds=round(time.monotonic() - start, 3),
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-            )
-            upload(store, step.folder, mine, keep(settings, mine, out))
-        manifest = commit(store, f"{step.folder}/{MANIFEST}", mine, replace=force or finding.state == "stale")
-    except OSError as error:
-        raise disk_error(error, settings.home) from error
+    with exclusive(store, f"leases/{step.key}.json", settings.lease, done) as lease:
+        if lease is None:
+            return get_or_build(store, settings, step, inputs, build, force, check)  # another run has built it
+        if finding.state == "damaged":
+            quarantine(store, step.folder, finding.reason)
+        try:
+            manifest = _build(store, settings, step, inputs, build, lease, force or finding.state == "stale")
+        except OSError as error:
+            raise disk_error(error, settings.home) from error
+    reason = "forced" if finding.state == "sound" else finding.reason
     return Outcome("built", manifest, time.monotonic() - start, reason)
+
+
+def _build(
+    store: Store,
+    settings: Settings,
+    step: PlannedStep,
+    inputs: Mapping[str, Manifest],
+    build: Build,
+    lease: Lease,
+    replace: bool,
+) -> Manifest:
+    """Do the step's work in a scratch folder, upload its files and commit them, all while the lease is held."""
+    start = time.monotonic()
+    with scratch_folder(settings, step) as out:
+        facts = build(out, lambda: {name: local_copy(store, settings, made) for name, made in inputs.items()})
+        mine = Manifest(
+            step=step.step,
+            key=step.key,
+            identity=step.identity,
+            inputs={name: upstream.digest for name, upstream in inputs.items()},
+            files=entries(out),
+            facts=facts,
+            seconds=round(time.monotonic() - start, 3),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        upload(store, step.folder, mine, keep(settings, mine, out))
+    lease.check()
+    return commit(store, f"{step.folder}/{MANIFEST}", mine, replace)
 
 
 def upload(store: Store, folder: str, manifest: Manifest, source: Path) -> None:

@@ -45,6 +45,12 @@ class CommitUnknown(GlueflowError):
     retryable = True
 
 
+class LeaseLost(GlueflowError):
+    """The right to build was taken over, because this process gave no sign of life for too long."""
+
+    retryable = True
+
+
 class StepFailed(GlueflowError):
     """A step's process ended without a result: a crash, a kill, memory."""
 

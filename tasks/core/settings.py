@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     ] = ""
     retries: Annotated[int, Field(ge=0, le=10, description="tries after the first, for faults that may pass")] = 3
     retry_delay: Annotated[float, Field(gt=0, le=600, description="seconds before the first retry; doubles")] = 5.0
+    lease: Annotated[
+        float, Field(ge=1, le=3600, description="seconds without a sign of life after which a step is taken over")
+    ] = 30.0
     device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$", description="where to train")] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024, description="CPU threads of a step; 0: one a core")] = 0
     eval_batch_size: Annotated[int, Field(ge=1, le=4096, description="rows per batch of evaluation")] = 64

@@ -8,7 +8,7 @@ up there lost data elsewhere (Iceberg #3717, Trino #14869).
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,10 @@ class Conflict(GlueflowError):
     """A conditional write was refused: somebody else was first."""
 
 
+class Absent(GlueflowError):
+    """There is no such object."""
+
+
 @dataclass(frozen=True)
 class Store:
     """Objects below `prefix` of `bucket`. Keys are relative to the prefix and never begin with a slash."""
@@ -49,29 +53,54 @@ class Store:
 
     def get(self, key: str) -> bytes | None:
         """The object's bytes, or None if there is none."""
+        found = self.read(key)
+        return found[0] if found else None
+
+    def read(self, key: str) -> tuple[bytes, str] | None:
+        """The object's bytes and its tag for `swap`, or None if there is none."""
         with self._asking(f"read {key}"):
             try:
-                return self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
+                answer = self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+                return answer["Body"].read(), answer["ETag"]
             except self.client.exceptions.NoSuchKey:
                 return None
 
     def create(self, key: str, body: bytes) -> bool:
         """Create the object unless it is there. True if it now holds `body`, False if it holds something else."""
-        try:
-            with self._asking(f"create {key}"):
-                self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, IfNoneMatch="*")
-                return True
-        except (Conflict, Unavailable) as error:
-            return self._read_back(key, body, error)
+        return self.created(key, body) is not None
 
-    def _read_back(self, key: str, body: bytes, error: GlueflowError) -> bool:
+    def created(self, key: str, body: bytes) -> str | None:
+        """As `create`; the object's tag instead of True, None instead of False."""
+        return self._commit(key, body, lambda whole: self._put(whole, body, IfNoneMatch="*"))
+
+    def swap(self, key: str, body: bytes, tag: str) -> str | None:
+        """Replace the object if it still has that tag. Its new tag, or None if another writer was first."""
+        return self._commit(key, body, lambda whole: self._put(whole, body, IfMatch=tag))
+
+    def _put(self, whole: str, body: bytes, **condition: str) -> str:
+        return self.client.put_object(Bucket=self.bucket, Key=whole, Body=body, **condition)["ETag"]  # type: ignore[arg-type]
+
+    def _commit(self, key: str, body: bytes, write: Callable[[str], str]) -> str | None:
+        """The tag of `body` if it is what the object now holds; raises CommitUnknown if that cannot be told."""
         try:
-            found = self.get(key)
+            with self._asking(f"write {key}"):
+                return write(self.prefix + key)
+        except (Conflict, Absent):
+            found = self.read(key)
+        except Unavailable as error:
+            found = self._read_back(key, error)
+        return found[1] if found and found[0] == body else None
+
+    def _read_back(self, key: str, error: Unavailable) -> tuple[bytes, str]:
+        """What the object holds after a write without an answer; nothing at all may yet become our write."""
+        try:
+            found = self.read(key)
         except Unavailable:
             found = None
         if found is None:
-            raise CommitUnknown(f"store: whether {self.uri(key)} was written is unknown; try again ({error})")
-        return found == body
+            line = f"store: whether {self.uri(key)} was written is unknown; try again ({error})"
+            raise CommitUnknown(line) from error
+        return found
 
     def put(self, key: str, body: bytes) -> None:
         """Write the object, whatever was there."""
@@ -149,7 +178,7 @@ class Store:
         if code == "NoSuchBucket":
             return WrongRequest(f"{line}; create the bucket, or set GLUEFLOW_BUCKET to one that exists")
         if code in _ABSENT:
-            return GlueflowError(line)
+            return Absent(line)
         meta = response.get("ResponseMetadata")
         status = meta.get("HTTPStatusCode", 0) if isinstance(meta, dict) else 0
         return Unavailable(line) if status >= 500 or code in ("SlowDown", "RequestTimeout") else GlueflowError(line)
