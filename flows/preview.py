@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.core.artifact import find
+from tasks.core.artifact import find, why
 from tasks.core.manifest import Manifest
 from tasks.core.plan import plan
 from tasks.core.specs import GlueRun
@@ -15,20 +15,14 @@ def preview(request: GlueRun, store: Store) -> dict[str, Any]:
     manifests: dict[str, Manifest] = {}
     steps = []
     for step in planned.steps:
-        waiting = [name for name in step.inputs if name not in manifests]
-        if waiting:
-            state, reason = "build", f"{waiting[0]} is built first"
+        finding = find(store, step, {name: manifests[name] for name in step.inputs if name in manifests})
+        whole = all(name in manifests for name in step.inputs)
+        if finding.manifest and finding.state == "sound" and whole and step.step not in request.force:
+            manifests[step.step] = finding.manifest
+            steps.append({"name": step.step, "key": step.key, "state": "reuse", "reason": ""})
         else:
-            finding = find(store, step, {name: manifests[name] for name in step.inputs})
-            forced = step.step in request.force
-            state, reason = (
-                ("build", "forced")
-                if forced
-                else (("reuse", "") if finding.state == "sound" else ("build", finding.reason))
-            )
-            if finding.manifest and state == "reuse":
-                manifests[step.step] = finding.manifest
-        steps.append({"name": step.step, "key": step.key, "state": state, "reason": reason})
+            reason = why(store, step, finding) if whole or finding.state == "absent" else "an input is built first"
+            steps.append({"name": step.step, "key": step.key, "state": "build", "reason": reason})
     return {
         "task": request.task,
         "data": planned.data.revision,

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from filelock import FileLock
 
 from tasks.core.errors import CommitUnknown, Unavailable, disk_error
+from tasks.core.explain import explain
 from tasks.core.files import damage, entries
 from tasks.core.lease import Lease, exclusive
 from tasks.core.manifest import Manifest, parse
@@ -95,6 +96,7 @@ def get_or_build(
     finding = find(store, step, inputs, check)
     if finding.manifest and finding.state == "sound" and not force:
         return Outcome("reused", finding.manifest, time.monotonic() - start)
+    reason = why(store, step, finding)
     with exclusive(store, f"leases/{step.key}.json", settings.lease, done) as lease:
         if lease is None:
             return get_or_build(store, settings, step, inputs, build, force, check)  # another run has built it
@@ -104,8 +106,14 @@ def get_or_build(
             manifest = _build(store, settings, step, inputs, build, lease, force or finding.state == "stale")
         except OSError as error:
             raise disk_error(error, settings.home) from error
-    reason = "forced" if finding.state == "sound" else finding.reason
     return Outcome("built", manifest, time.monotonic() - start, reason)
+
+
+def why(store: Store, step: PlannedStep, finding: Finding) -> str:
+    """Why the step is built, in a few words."""
+    if finding.state == "absent":
+        return explain(store, step)
+    return "forced" if finding.state == "sound" else finding.reason
 
 
 def _build(

@@ -20,6 +20,7 @@ from tasks.core.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 ONE_PUT = 1 << 30  # bytes; above it an upload goes in parts
 _DENIED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
@@ -133,13 +134,20 @@ class Store:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Size in bytes of every object below the prefix, by key."""
+        return {item["Key"][len(self.prefix) :]: item["Size"] for item in self._list(prefix)}
+
+    def newest(self, prefix: str, suffix: str, count: int) -> list[str]:
+        """At most `count` keys below the prefix that end so, the last written first."""
+        found = [item for item in self._list(prefix) if item["Key"].endswith(suffix)]
+        found.sort(key=lambda item: item["LastModified"], reverse=True)
+        return [item["Key"][len(self.prefix) :] for item in found[:count]]
+
+    def _list(self, prefix: str) -> list["ObjectTypeDef"]:
         with self._asking(f"list {prefix}"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self.prefix + prefix
             )
-            return {
-                item["Key"][len(self.prefix) :]: item["Size"] for page in pages for item in page.get("Contents", [])
-            }
+            return [item for page in pages for item in page.get("Contents", [])]
 
     def folders(self, prefix: str) -> list[str]:
         """Names of the folders directly below the prefix (which ends with a slash)."""
