@@ -4,17 +4,18 @@ import difflib
 import os
 import re
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import screen
+from flows import screen, services
+from flows.models import Json
+from flows.models import app as models
 from tasks.core.catalog import Trainable
 from tasks.core.errors import GlueflowError, WrongRequest
-from tasks.core.settings import Settings, settings
+from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, RunOptions, Training
 
 EXAMPLES = """Examples:
@@ -30,14 +31,12 @@ app = App(
     help_epilogue=EXAMPLES,
     help_format="markdown",
 )
-models = App(name="models", help="List, show and download the versions in the registry.")
 app.command(models)
 
 Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
 DEFAULTS, TRAINING = RunOptions(), Training()
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
 
 
 @app.command
@@ -51,8 +50,7 @@ def run(
 ) -> None:
     """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
     request = _request(task, options, training)
-    known = settings()
-    ui = _start_stack(known)
+    ui = services.server(settings())
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the log is in the UI
     from flows.glue import glue
 
@@ -61,11 +59,10 @@ def run(
     if as_json:
         return screen.print_json(result)
     model = result["model"]
-    screen.steps_table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "seconds"))
-    screen.out.print("  ".join(f"{name} {value:.4f}" for name, value in result["metrics"].items()))
-    screen.out.print(f"registered {model['name']}@{model['version']}  {model['uri']}", markup=False, soft_wrap=True)
-    screen.say(f'next: glueflow predict {model["name"]}@{model["version"]} "text"' + (f"  ·  {ui}" if ui else ""))
-    return None
+    screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "seconds"))
+    screen.tell(screen.figures(result["metrics"]))
+    screen.tell(f"registered {model['name']}@{model['version']}  {model['uri']}")
+    return screen.say(f'next: glueflow predict {model["name"]}@{model["version"]} "text"  ·  {ui}')
 
 
 @app.command
@@ -79,35 +76,29 @@ def plan(
 ) -> None:
     """Say which steps a run would reuse and which it would build, and why; nothing is built."""
     from flows.preview import preview
-    from tasks.core.store import open_store
 
     request = _request(task, options, training)
-    known = settings()
-    _start_stack(known, prefect=False)
-    result = preview(request, open_store(known))
+    result = preview(request, services.store(settings()))
     if as_json:
         return screen.print_json(result)
-    screen.steps_table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "reason"))
-    return None
+    return screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "reason"))
 
 
 @app.command
 def predict(model: str, text: str, second: str | None = None, /, *, as_json: Json = False) -> None:
     """Label and score of a text, or a pair of texts, by a registered model: NAME, NAME@latest or NAME@VERSION."""
     from tasks.core import registry
-    from tasks.core.store import open_store
     from tasks.steps.predict import classify
 
     known = settings()
-    _start_stack(known, prefect=False)
-    store = open_store(known)
+    store = services.store(known)
     version = registry.find(store, model)
-    folder = registry.pull(store, version, known.cache / "models" / version.name / version.content[:16])
+    with screen.progress():
+        folder = registry.pull(store, version, known.cache / "models" / version.name / version.content[:16])
     found = classify(folder, [(text,) if second is None else (text, second)])[0]
     if as_json:
         return screen.print_json({"model": f"{version.name}@{version.version}", **found})
-    screen.out.print(f"{found['label']}  {found['score']:.4f}", markup=False)
-    return None
+    return screen.tell(f"{found['label']}  {found['score']:.4f}")
 
 
 @app.command
@@ -119,9 +110,7 @@ def up(*, as_json: Json = False) -> None:
     found = {"store": running.endpoint, "bucket": running.bucket, "api": running.api_url, "ui": running.ui_url}
     if as_json:
         return screen.print_json(found)
-    for name, value in found.items():
-        screen.out.print(f"{name:<8}{value}", markup=False)
-    return None
+    return screen.tell(*(f"{name:<8}{value}" for name, value in found.items()))
 
 
 @app.command
@@ -132,8 +121,7 @@ def down(*, as_json: Json = False) -> None:
     stopped = stack.down(settings().home)
     if as_json:
         return screen.print_json({"stopped": stopped})
-    screen.out.print(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
-    return None
+    return screen.tell(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
 
 
 @app.command
@@ -145,79 +133,13 @@ def doctor(*, as_json: Json = False) -> None:
     if as_json:
         screen.print_json(checks)
     else:
-        screen.steps_table("doctor", checks, ("name", "state", "found", "remedy"))
+        screen.table("doctor", checks, ("name", "state", "found", "remedy"))
     if any(check["state"] == "wrong" for check in checks):
         sys.exit(1)
 
 
-@models.command(name="list")
-def list_models(name: str | None = None, /, *, as_json: Json = False) -> None:
-    """Every version, or those of one model."""
-    from tasks.core import registry
-
-    store = _store()
-    chosen = [name] if name else registry.names(store)
-    found = [registry.load(store, each, number) for each in chosen for number in registry.versions(store, each)]
-    rows = [{"name": v.name, "version": v.version, "created": v.created, "metrics": v.record["metrics"]} for v in found]
-    if name and not rows:
-        registry.find(store, name)  # says which models there are
-    if as_json:
-        return screen.print_json(rows)
-    for row in rows:
-        row["metrics"] = "  ".join(f"{metric} {value:.4f}" for metric, value in row["metrics"].items())
-    screen.steps_table("models", rows, ("name", "version", "created", "metrics"))
-    return None
-
-
-@models.command
-def show(model: str, /, *, as_json: Json = False) -> None:
-    """What a version is and what it was made from: NAME, NAME@latest or NAME@VERSION."""
-    from tasks.core import registry
-
-    version = registry.find(_store(), model)
-    if as_json:
-        return screen.print_json(version.model_dump(exclude={"sources"}))
-    screen.out.print_json(data={"created": version.created, **version.record})
-    screen.steps_table("files", [file.model_dump() for file in version.files], ("path", "size", "sha256"))
-    return None
-
-
-@models.command
-def pull(model: str, folder: Path, /, *, as_json: Json = False) -> None:
-    """Download a version as a plain `from_pretrained` folder, every file checked against its SHA-256."""
-    from tasks.core import registry
-
-    store = _store()
-    version = registry.find(store, model)
-    registry.pull(store, version, folder)
-    if as_json:
-        return screen.print_json({"model": f"{version.name}@{version.version}", "folder": str(folder)})
-    screen.out.print(f"{version.name}@{version.version} is in {folder}", markup=False)
-    return None
-
-
-def _store() -> Any:
-    from tasks.core.store import open_store
-
-    _start_stack(settings(), prefect=False)
-    return open_store(settings())
-
-
 def _request(task: Trainable, options: RunOptions, training: Training) -> GlueRun:
     return GlueRun(task=task, training=training, **options.model_dump())
-
-
-def _start_stack(known: Settings, prefect: bool = True) -> str:
-    """Start what the settings leave to us and is not running yet; returns the address of the UI, if it is ours."""
-    if known.bucket and (known.api_url or not prefect):
-        return ""
-    from infra import stack
-
-    running = stack.up(known.home, screen.say, prefect=prefect)
-    if known.api_url or not prefect:
-        return ""
-    os.environ["PREFECT_API_URL"] = running.api_url
-    return running.ui_url
 
 
 def main() -> None:

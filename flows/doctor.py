@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 from uuid import uuid4
 
 from packaging.requirements import Requirement
 
+from flows import services
 from infra import stack
 from tasks.core.errors import GlueflowError
 from tasks.core.machine import has_bfloat16, has_gpu
@@ -91,10 +90,10 @@ def _server(known: Settings) -> Check:
     if not url:
         return _check("prefect server", False, "not running", "start it with `glueflow up`, or set PREFECT_API_URL")
     try:
-        with urlopen(f"{url.rstrip('/')}/health", timeout=5) as answer:  # noqa: S310  # the person's own address
-            return _check("prefect server", answer.status == 200, url, "look at the server's log")
-    except (URLError, OSError, ValueError) as error:
-        return _check("prefect server", False, f"{url}: {error}", "start it, or correct PREFECT_API_URL")
+        services.answers(url)
+    except GlueflowError as error:
+        return _check("prefect server", False, str(error), "start it, or correct PREFECT_API_URL")
+    return _check("prefect server", True, url, "")
 
 
 def _checkpoint() -> Check:

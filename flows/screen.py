@@ -2,16 +2,18 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from tasks.core import progress as work
 
+NUMBERS = ("seconds", "size", "version")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -48,27 +50,37 @@ def progress() -> Iterator[None]:
         known: dict[str, TaskID] = {}
 
         def show(event: work.Progress) -> None:
-            figures = " ".join(f"{name} {figure:.3f}" for name, figure in event.figures.items())
+            latest = figures(event.figures)
             if event.what not in known:
                 known[event.what] = bars.add_task(event.what, unit=event.unit, figures="", total=None)
-            bars.update(known[event.what], completed=event.done, total=event.total or None, figures=figures)
+            bars.update(known[event.what], completed=event.done, total=event.total or None, figures=latest)
 
         with work.listening(show):
             yield
 
 
-def steps_table(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    """One line a step."""
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+def table(title: str, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
+    """One line a row; the named columns in that order."""
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for column in columns:
-        table.add_column(column, justify="right" if column in ("seconds", "version", "bytes") else "left")
+        shown.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get(column, "")) for column in columns))
-    out.print(table)
+        shown.add_row(*(_cell(row[column]) for column in columns))
+    out.print(shown)
+
+
+def figures(values: Mapping[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+
+
+def tell(*lines: str) -> None:
+    """The result for a person, on standard output."""
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     text = str(value)
-    return text[:12] if len(text) == 64 and text.isalnum() else text.replace("[", r"\[")
+    return escape(text[:12] if len(text) == 64 and text.isalnum() else text)

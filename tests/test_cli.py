@@ -103,6 +103,12 @@ def test_a_store_that_refuses_us(corner: Corner) -> None:
     assert corner.keys() == set()
 
 
+def test_a_server_that_is_away(corner: Corner) -> None:
+    away = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
+    refused(corner, "run", "mrpc", "--data", "sample:8", names=["prefect", "127.0.0.1:9"], status=1, **away)
+    assert corner.keys() == set()
+
+
 def test_a_full_disk(corner: Corner, tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()

@@ -1,0 +1,41 @@
+"""What a command needs to be running: the store and the Prefect server, the person's own or the local ones."""
+
+import os
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from flows import screen
+from infra import stack
+from tasks.core.errors import Unavailable, WrongRequest
+from tasks.core.settings import Settings
+from tasks.core.store import Store, open_store
+
+
+def store(known: Settings) -> Store:
+    """The store of these settings; the embedded one is started if it does not run."""
+    if not known.bucket:
+        stack.up(known.home, screen.say, prefect=False)
+    return open_store(known)
+
+
+def server(known: Settings) -> str:
+    """Make sure that store and server answer; returns the address of the UI. Prefect is told where its server is."""
+    if known.api_url:
+        answers(known.api_url)
+    running = None if known.bucket and known.api_url else stack.up(known.home, screen.say, prefect=not known.api_url)
+    if known.api_url or running is None:
+        return known.api_url.rstrip("/").removesuffix("/api")
+    os.environ["PREFECT_API_URL"] = running.api_url
+    return running.ui_url
+
+
+def answers(api_url: str) -> None:
+    """Raise Unavailable, or WrongRequest for what is no address, unless Prefect's API answers there."""
+    if not api_url.startswith(("http://", "https://")):
+        raise WrongRequest.of("PREFECT_API_URL", api_url, "it begins with http:// or https://")
+    try:
+        with urlopen(f"{api_url.rstrip('/')}/health", timeout=10):  # noqa: S310  # http or https, as checked
+            return
+    except (URLError, OSError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        raise Unavailable(f"prefect: no server answers at {api_url} ({reason}); correct PREFECT_API_URL") from None
