@@ -8,7 +8,9 @@ import json
 import os
 import resource
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from tasks.core.errors import GlueflowError, disk_error
@@ -16,8 +18,11 @@ from tasks.core.process import Request
 from tasks.core.progress import listening
 from tasks.core.specs import SPECS
 
+PATIENCE = 1.0  # seconds between two looks at whether the caller lives
+
 
 def main(step: str, path: Path) -> int:
+    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     request = Request(**json.loads(path.read_text()))
     spec = SPECS[step].model_validate(request.spec)  # type: ignore[index]
     channel = os.fdopen(os.dup(1), "w")
@@ -38,6 +43,13 @@ def main(step: str, path: Path) -> int:
             answer, status = _failure(disk_error(error, Path(request.out)))
     say(answer)
     return status
+
+
+def _end_with(parent: int) -> None:
+    """Leave when the caller is gone, even if it was killed: nobody waits for the result any more."""
+    while os.getppid() == parent:
+        time.sleep(PATIENCE)
+    os._exit(1)
 
 
 def _failure(error: GlueflowError) -> tuple[dict[str, dict[str, str]], int]:
