@@ -30,6 +30,7 @@ app = App(
     help="Fine-tune transformers on GLUE as a pipeline that can be left alone.",
     help_epilogue=EXAMPLES,
     help_format="markdown",
+    default_parameter=Parameter(negative=""),
 )
 app.command(models)
 

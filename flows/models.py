@@ -10,7 +10,7 @@ from tasks.core import registry
 from tasks.core.settings import settings
 
 app = App(name="models", help="List, show and download the versions in the registry.")
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print the result as JSON.")]
+Json = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.")]
 
 
 @app.command(name="list")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -41,7 +42,7 @@ def progress() -> Iterator[None]:
     columns = (
         TextColumn("{task.description:<20}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total} {task.fields[unit]}"),
+        TextColumn("{task.fields[amount]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),
@@ -52,11 +53,23 @@ def progress() -> Iterator[None]:
         def show(event: work.Progress) -> None:
             latest = figures(event.figures)
             if event.what not in known:
-                known[event.what] = bars.add_task(event.what, unit=event.unit, figures="", total=None)
-            bars.update(known[event.what], completed=event.done, total=event.total or None, figures=latest)
+                known[event.what] = bars.add_task(event.what, amount="", figures="", total=None)
+            bars.update(
+                known[event.what],
+                completed=event.done,
+                total=event.total or None,
+                amount=_amount(event),
+                figures=latest,
+            )
 
         with work.listening(show):
             yield
+
+
+def _amount(event: work.Progress) -> str:
+    if event.unit == "bytes":
+        return "/".join(decimal(size) for size in (event.done, event.total) if size)
+    return f"{event.done:,}/{event.total:,} {event.unit}" if event.total else f"{event.done:,} {event.unit}"
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:

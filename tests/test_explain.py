@@ -20,7 +20,11 @@ def planned(upstream: str = "0", **changes: object) -> PlannedStep:
         ({"learning_rate": 2e-5}, "never built with learning_rate 2e-05 (there is 3e-05)"),
         ({"learning_rate": 5e-5, "seed": 7}, "never built with seed 7 (there is 42)"),
         ({"strategy": "frozen", "learning_rate": 3e-5}, "never built with strategy frozen (there is full)"),
-        ({"upstream": "1"}, "never built with encode 1111111111111111111… (there is 0000000000000000000…)"),
+        (
+            {"learning_rate": 3e-5, "seed": 7, "batch_size": 8},
+            "never built with seed 7 (there is 42), with batch_size 8 (there is 16)",
+        ),
+        ({"upstream": "1", "learning_rate": 3e-5}, "never built from this encode"),
     ],
 )
 def test_the_nearest_entry_is_what_is_compared(corner: Corner, changes: dict[str, object], reason: str) -> None:

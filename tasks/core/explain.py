@@ -20,7 +20,9 @@ def explain(store: Store, step: PlannedStep) -> str:
     if not entries:
         return "never built"
     found = min((differences(entry.identity, step.identity) for entry in entries), key=len)
-    return "never built with " + ", ".join(f"{name} {new} (there is {old})" for name, (old, new) in found.items())
+    upstream = [name for name in found if name in step.inputs]
+    fields = [f"with {name} {new} (there is {old})" for name, (old, new) in found.items() if name not in upstream]
+    return "never built " + ", ".join(fields + [f"from this {name}" for name in upstream])
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

@@ -24,8 +24,8 @@ CHECKPOINT_FILES = re.compile(
     r"^([\w.-]+\.safetensors|model\.safetensors\.index\.json|config\.json|tokenizer\.json|tokenizer_config\.json"
     r"|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|[\w.-]+\.model)$"
 )
-DATA_FORMS = "hf://<owner>/<name>[@revision], file:<folder> or sample:[training rows]"
-CHECKPOINT_FORMS = f"{PACKAGED}, hf://<owner>/<name>[@revision] or file:<folder>"
+DATA_FORMS = "hf://OWNER/NAME[@REVISION], file:FOLDER or sample:[ROWS]"
+CHECKPOINT_FORMS = f"{PACKAGED}, hf://OWNER/NAME[@REVISION] or file:FOLDER"
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ class RunOptions(Frozen):
         Field(
             title="Data",
             max_length=1024,
-            description="hf://nyu-mll/glue[@revision], file:<folder in the classic GLUE layout>, or "
-            "sample:[training rows] (synthetic, works offline)",
+            description="hf://OWNER/NAME[@REVISION], file:FOLDER in the classic GLUE layout, or sample:[ROWS], "
+            "made up and offline",
         ),
     ] = "hf://nyu-mll/glue"
     checkpoint: Annotated[
@@ -78,7 +78,7 @@ class RunOptions(Frozen):
         Field(
             title="Checkpoint",
             max_length=1024,
-            description=f"{PACKAGED}, hf://<owner>/<name>[@revision], or file:<folder>",
+            description=f"{PACKAGED}, hf://OWNER/NAME[@REVISION], or file:FOLDER",
         ),
     ] = PACKAGED
     seed: Annotated[
