@@ -1,15 +1,18 @@
 """One run, from a request to a registered model: plan, fetch, tokenize, fine-tune, evaluate, register."""
 
+from collections.abc import Collection
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
 
 from tasks.core.artifact import Outcome
+from tasks.core.errors import Damaged
 from tasks.core.manifest import Manifest
-from tasks.core.plan import plan
+from tasks.core.plan import Plan, plan
 from tasks.core.settings import settings
-from tasks.core.specs import GlueRun
+from tasks.core.specs import GlueRun, StepName
 from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fetch import fetch
@@ -25,16 +28,28 @@ def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, a
     """Fine-tune a checkpoint on a GLUE task and register the result. Steps that are there already are reused."""
     planned = plan(run)
     store_of(settings()).check()
+    force: Collection[StepName] = run.force
+    for _ in planned.steps:
+        try:
+            return _walk(planned, force)
+        except Damaged as error:  # found on reading, and set aside: the next walk builds that step alone
+            get_run_logger().warning("%s", error)
+            force = ()
+    return _walk(planned, force)
+
+
+def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
+    """Every step in order, each from the entries of those before it."""
     manifests: dict[str, Manifest] = {}
     steps = []
     for step in planned.steps:
         inputs = {name: manifests[name] for name in step.inputs}
-        state: State[Any] = TASKS[step.step](step, inputs, force=step.step in run.force, return_state=True)
+        state: State[Any] = TASKS[step.step](step, inputs, force=step.step in force, return_state=True)
         outcome: Outcome = state.result()
         manifests[step.step] = outcome.manifest
         steps.append({"name": step.step, "key": step.key, "state": outcome.state, "seconds": round(outcome.seconds, 3)})
     return {
-        "task": run.task,
+        "task": planned.request.task,
         "data": planned.data.revision,
         "checkpoint": planned.checkpoint.revision,
         "steps": steps,

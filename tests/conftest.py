@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from infra import stack as local_stack
@@ -22,6 +24,8 @@ from tasks.core.settings import Settings
 from tasks.core.store import Store, open_store
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "glue"
+hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis.settings.load_profile("shared")  # the machine may be busy with other tests
 os.environ["GLUEFLOW_THREADS"] = "1"  # two test processes share two cores
 os.environ["GLUEFLOW_RETRY_DELAY"] = "0.2"
 os.environ["GLUEFLOW_DEVICE"] = "cpu"

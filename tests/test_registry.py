@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks.core import registry
-from tasks.core.errors import BadData, WrongRequest
+from tasks.core.errors import BadData, Damaged, WrongRequest
 from tasks.core.files import FileEntry, entry
 from tests.conftest import Corner
 
@@ -122,7 +122,7 @@ def test_pull_checks_every_file(corner: Corner, tmp_path: Path) -> None:
     registry.pull(corner.store, version, tmp_path / "pulled")
     assert (tmp_path / "pulled" / "model.safetensors").read_text() == "a"
     corner.store.put("models/mrpc/versions/1/model.safetensors", b"b")
-    with pytest.raises(BadData, match=r"model\.safetensors has another SHA-256"):
+    with pytest.raises(Damaged, match=r"model\.safetensors has another SHA-256"):
         registry.pull(corner.store, version, tmp_path / "other")
     assert list((tmp_path / "other").iterdir()) == []
 

@@ -153,6 +153,26 @@ def test_a_version_that_lost_a_file_is_registered_again_and_alone(
     assert "models/mrpc/versions/1/model.safetensors" in user.store.sizes("models/")
 
 
+def test_damage_found_on_reading_is_mended_within_the_run(
+    user: Corner, first: Any, arguments: list[str], tmp_path: Path
+) -> None:
+    """Right size, wrong bytes, on a machine without a copy: the training alone is done again, and then its readers."""
+    entry = {step["name"]: f"steps/{step['name']}/{step['key']}/" for step in first["steps"]}
+    weights = next(key for key in user.keys(entry["finetune"]) if key.endswith("model.safetensors"))
+    body = bytearray(user.store.get(weights) or b"")
+    body[-1] ^= 1
+    user.store.put(weights, bytes(body))
+    user.store.delete(entry["evaluate"] + "manifest.json")
+    found = user.another_machine(tmp_path / "empty").json("run", *arguments)
+    states = {step["name"]: step["state"] for step in found["steps"]}
+    assert {name for name, state in states.items() if state == "built"} == {"finetune", "evaluate"}
+    assert found["metrics"] == first["metrics"]
+    assert found["model"] == first["model"]
+    assert any(key.startswith(f"quarantine/{entry['finetune']}") for key in user.keys("quarantine/"))
+    body[-1] ^= 1
+    assert user.store.get(weights) == bytes(body)
+
+
 def test_the_registered_model_predicts_and_can_be_pulled(user: Corner, first: Any, tmp_path: Path) -> None:
     found = user.json("predict", "mrpc@1", "He said it .", "She said it .")
     assert found["model"] == "mrpc@1"

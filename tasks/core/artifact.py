@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from filelock import FileLock
 
-from tasks.core.errors import CommitUnknown, Unavailable, disk_error
+from tasks.core.errors import CommitUnknown, Damaged, disk_error
 from tasks.core.explain import explain
 from tasks.core.files import damage, entries
 from tasks.core.lease import Lease, exclusive
@@ -26,7 +26,7 @@ from tasks.core.manifest import Manifest, parse
 from tasks.core.plan import PlannedStep
 from tasks.core.progress import Progress, report
 from tasks.core.settings import Settings
-from tasks.core.store import Store, object_key
+from tasks.core.store import Absent, Store, object_key
 
 Facts = dict[str, Any]
 Folders = Callable[[], dict[str, Path]]
@@ -145,14 +145,12 @@ def _build(
 
 
 def upload(store: Store, folder: str, manifest: Manifest, source: Path) -> None:
-    """Put the manifest's files in the store, each below its own digest; one that is there already is not sent again."""
-    there = store.sizes(folder + "/")
+    """Put the manifest's files in the store, each below its own digest. One that is there is written again: it may be
+    there with the right size and wrong bytes."""
     total = sum(file.size for file in manifest.files)
     done = 0
     for file in manifest.files:
-        key = object_key(folder, file)
-        if there.get(key) != file.size:
-            store.upload(source / file.path, key, file.sha256)
+        store.upload(source / file.path, object_key(folder, file), file.sha256)
         done += file.size
         report(Progress("upload", done, total, "bytes"))
 
@@ -184,7 +182,7 @@ def quarantine(store: Store, folder: str, reason: str) -> None:
 def local_copy(store: Store, settings: Settings, manifest: Manifest) -> Path:
     """A folder on local disk with the entry's files, each checked against its SHA-256 now; downloaded if need be.
 
-    A file that is damaged in the store sets the entry aside and raises Unavailable: the retry builds that step anew.
+    A file that is damaged in the store sets the entry aside and raises Damaged.
     """
     folder = f"steps/{manifest.step}/{manifest.key}"
     target = settings.cache / folder / manifest.digest[:16]
@@ -199,12 +197,11 @@ def local_copy(store: Store, settings: Settings, manifest: Manifest) -> Path:
             for file in manifest.files:
                 path = fresh / file.path
                 path.parent.mkdir(parents=True, exist_ok=True)
-                store.download(object_key(folder, file), path)
+                with suppress(Absent):  # which is damage, too
+                    store.download(object_key(folder, file), path)
             if wrong := damage(fresh, manifest.files):
                 quarantine(store, folder, wrong)
-                raise Unavailable(
-                    f"store: the entry {store.uri(folder)} was damaged ({wrong}) and set aside; try again"
-                )
+                raise Damaged(f"store: the entry {store.uri(folder)} was damaged ({wrong}) and set aside; run again")
             fresh.rename(target)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -39,6 +39,10 @@ class Unavailable(GlueflowError):
     retryable = True
 
 
+class Damaged(GlueflowError):
+    """Bytes in the store that are not those that were recorded. An entry is set aside, and the run builds it anew."""
+
+
 class CommitUnknown(GlueflowError):
     """A commit whose outcome could not be read back; everything is left in place."""
 

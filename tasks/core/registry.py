@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from tasks.core.errors import BadData, Unavailable, WrongRequest
+from tasks.core.errors import BadData, Damaged, Unavailable, WrongRequest
 from tasks.core.files import SHA256, FileEntry, content_digest, damage
 from tasks.core.progress import Progress, report
 from tasks.core.specs import NAME, Frozen
@@ -167,5 +167,7 @@ def pull(store: Store, version: Version, folder: Path) -> Path:
     if wrong := damage(folder, version.files):
         for file in version.files:
             (folder / file.path).unlink(missing_ok=True)
-        raise BadData(f"model: {version.name}@{version.version} is damaged in the store: {wrong}")
+        raise Damaged(
+            f"model: {version.name}@{version.version} is damaged in the store: {wrong}; run its pipeline again"
+        )
     return folder
