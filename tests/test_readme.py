@@ -63,4 +63,5 @@ def test_make_run(tmp_path: Path) -> None:
     answers = re.findall(r"^(equivalent|not_equivalent)  (0\.\d{4}|1\.0000)$", found.stdout, re.MULTILINE)
     assert len(answers) == 2
     assert "registered mrpc@1" in found.stdout
+    assert "store: starting on http://127.0.0.1" in found.stderr
     assert found.stdout.rstrip().splitlines()[-4].startswith("Next:")
