@@ -8,8 +8,8 @@ export GLUEFLOW_HOME ?= $(CURDIR)/.glueflow
 
 run: .venv/ready  ## fine-tune, evaluate, register and ask the model, offline
 	$(BIN)/glueflow run mrpc --data sample:
-	$(BIN)/glueflow predict mrpc "The company posted a profit of 3 million dollars." "The firm reported a 3 million dollar profit."
-	$(BIN)/glueflow predict mrpc "The company posted a profit of 3 million dollars." "The company posted a loss of 3 million dollars."
+	$(BIN)/glueflow predict mrpc "On Tuesday, the Dragons beat the Lions in Toronto." "The Dragons won against the Lions on Tuesday in Toronto."
+	$(BIN)/glueflow predict mrpc "A fire struck Lima on Thursday, and 44 people were killed." "72 people were killed on Thursday in a fire in Houston."
 	@echo
 	@echo "Next:  real data      $(BIN)/glueflow run mrpc --data file:<folder with MRPC/train.tsv>   (or leave --data out: the hub)"
 	@echo "       what and why   $(BIN)/glueflow plan mrpc --data sample: --learning-rate 3e-5"

@@ -13,7 +13,9 @@ from tasks.models.checkpoint import load_tokenizer, refuse_code
 def classify(folder: Path, examples: Sequence[tuple[str, ...]]) -> list[dict[str, Any]]:
     """Label and score (a probability; for a regression the score itself) of each example of one or two texts."""
     from transformers import AutoModelForSequenceClassification, pipeline
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     refuse_code(folder)
     model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     predictor = pipeline("text-classification", model=model, tokenizer=load_tokenizer(folder))
