@@ -23,7 +23,7 @@ def mrpc(folder: Path, **files: str) -> str:
     return f"file:{folder}"
 
 
-def refused(corner: Corner, *arguments: str, names: list[str], status: int = 2, **environment: str) -> None:
+def assert_refused(corner: Corner, *arguments: str, names: list[str], status: int = 2, **environment: str) -> None:
     found = corner.glueflow(*arguments, status=status, **environment)
     lines = found.stderr.strip().splitlines()
     assert len(lines) == 1, found.stderr
@@ -59,7 +59,7 @@ def refused(corner: Corner, *arguments: str, names: list[str], status: int = 2, 
     ],
 )
 def test_wrong_requests(corner: Corner, arguments: list[str], names: list[str]) -> None:
-    refused(corner, *arguments, names=names)
+    assert_refused(corner, *arguments, names=names)
     assert corner.keys() == set()
 
 
@@ -73,7 +73,7 @@ def test_wrong_requests(corner: Corner, arguments: list[str], names: list[str]) 
     ],
 )
 def test_bad_data(corner: Corner, tmp_path: Path, files: dict[str, str], names: list[str]) -> None:
-    refused(corner, "run", "mrpc", "--data", mrpc(tmp_path / "glue", **files), names=names)
+    assert_refused(corner, "run", "mrpc", "--data", mrpc(tmp_path / "glue", **files), names=names)
     assert corner.keys() == set()
 
 
@@ -85,27 +85,33 @@ def test_a_checkpoint_that_brings_code_or_pickles_is_refused(corner: Corner, tin
     (code / "config.json").write_text(
         (code / "config.json").read_text().replace("{", '{"auto_map": {"AutoModel": "x.Y"},', 1)
     )
-    refused(corner, "run", "mrpc", "--data", "sample:8", "--checkpoint", f"file:{code}", names=["auto_map", "code"])
+    assert_refused(
+        corner, "run", "mrpc", "--data", "sample:8", "--checkpoint", f"file:{code}", names=["auto_map", "code"]
+    )
     pickled = tmp_path / "pickled"
     shutil.copytree(tiny, pickled)
     (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
-    refused(corner, "run", "mrpc", "--data", "sample:8", "--checkpoint", f"file:{pickled}", names=["safetensors"])
+    assert_refused(
+        corner, "run", "mrpc", "--data", "sample:8", "--checkpoint", f"file:{pickled}", names=["safetensors"]
+    )
 
 
 def test_a_store_that_is_away(corner: Corner) -> None:
     away = {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9"}
-    refused(corner, "run", "mrpc", "--data", "sample:8", names=["store", "127.0.0.1:9"], status=1, **away)
+    assert_refused(corner, "run", "mrpc", "--data", "sample:8", names=["store", "127.0.0.1:9"], status=1, **away)
 
 
 def test_a_store_that_refuses_us(corner: Corner) -> None:
     shut = {"AWS_SECRET_ACCESS_KEY": "wrong-secret"}
-    refused(corner, "run", "mrpc", "--data", "sample:8", names=["store", "AWS_SECRET_ACCESS_KEY"], status=1, **shut)
+    assert_refused(
+        corner, "run", "mrpc", "--data", "sample:8", names=["store", "AWS_SECRET_ACCESS_KEY"], status=1, **shut
+    )
     assert corner.keys() == set()
 
 
 def test_a_server_that_is_away(corner: Corner) -> None:
     away = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
-    refused(corner, "run", "mrpc", "--data", "sample:8", names=["prefect", "127.0.0.1:9"], status=1, **away)
+    assert_refused(corner, "run", "mrpc", "--data", "sample:8", names=["prefect", "127.0.0.1:9"], status=1, **away)
     assert corner.keys() == set()
 
 
@@ -118,7 +124,7 @@ def test_a_full_disk(corner: Corner, tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root and CAP_SYS_ADMIN")
     try:
-        refused(
+        assert_refused(
             corner, "run", "mrpc", "--data", "sample:2000",
             names=["no space left", "GLUEFLOW_HOME"], status=1, GLUEFLOW_HOME=str(small),
         )  # fmt: skip
@@ -128,8 +134,8 @@ def test_a_full_disk(corner: Corner, tmp_path: Path) -> None:
 
 
 def test_settings_that_are_off(corner: Corner) -> None:
-    refused(corner, "models", "list", names=["GLUEFLOW_BUCKET", "models"], GLUEFLOW_BUCKET="models")
-    refused(corner, "models", "list", names=["GLUEFLOW_RETRIES", "-1"], GLUEFLOW_RETRIES="-1")
+    assert_refused(corner, "models", "list", names=["GLUEFLOW_BUCKET", "models"], GLUEFLOW_BUCKET="models")
+    assert_refused(corner, "models", "list", names=["GLUEFLOW_RETRIES", "-1"], GLUEFLOW_RETRIES="-1")
 
 
 def test_help_has_examples_and_every_command(corner: Corner) -> None:
