@@ -19,6 +19,7 @@ from tasks.core.errors import GlueflowError
 
 LOOPBACK = "127.0.0.1"
 BUCKET = "glueflow"
+PROBE = ".ready"  # written and removed while the store starts
 FOLDER = {"store": "seaweedfs", "prefect": "prefect"}
 WELL_KNOWN = {"store": 8333, "prefect": 4200}
 POOL = {"store": range(12_000, 20_000, 5), "prefect": range(20_000, 22_000)}  # below what clients are handed out
@@ -114,6 +115,7 @@ def answers(name: str, port: int, keys: Keys) -> bool:
 
 
 def _store_answers(port: int, keys: Keys) -> bool:
+    """Whether an object can be written and read back: the bucket is there before the volumes that hold its objects."""
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
@@ -127,7 +129,10 @@ def _store_answers(port: int, keys: Keys) -> bool:
         config=Config(proxies={}, retries={"total_max_attempts": 1}, connect_timeout=1, read_timeout=5),
     )
     with suppress(BotoCoreError, ClientError):
-        return bool(client.head_bucket(Bucket=BUCKET))
+        client.put_object(Bucket=BUCKET, Key=PROBE, Body=b"ready")
+        read = client.get_object(Bucket=BUCKET, Key=PROBE)["Body"].read()
+        client.delete_object(Bucket=BUCKET, Key=PROBE)
+        return bool(read == b"ready")
     return False
 
 

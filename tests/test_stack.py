@@ -52,7 +52,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def client(where: Stack) -> Any:
-    config = Config(proxies={}, retries={"total_max_attempts": 1}, request_checksum_calculation="when_required")
+    config = Config(proxies={}, retries={"total_max_attempts": 3}, request_checksum_calculation="when_required")
     keys = {"aws_access_key_id": where.access_key, "aws_secret_access_key": where.secret_key}
     return boto3.client("s3", endpoint_url=where.endpoint, region_name="us-east-1", config=config, **keys)
 
