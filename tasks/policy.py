@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
+from prefect import Flow
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.logging import get_run_logger
-from prefect.states import Completed
+from prefect.states import Completed, Crashed
 
 from tasks.core.artifact import Build, Check, Outcome, get_or_build
 from tasks.core.errors import GlueflowError
@@ -56,6 +58,14 @@ def perform(
     if outcome.state == "reused":
         return Completed(name="Cached", message=f"reused {step.folder}", data=outcome)
     return Completed(message=f"built {step.folder}: {outcome.reason}", data=outcome)
+
+
+def name_preemption(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+    """Show a run that was told to end (SIGTERM) as Preempted, which says more than Prefect's Crashed does."""
+    if "termination signal" in (state.message or ""):
+        message = "told to end; what was finished or saved stays, and another try goes on from there"
+        with get_client(sync_client=True) as client:
+            client.set_flow_run_state(flow_run.id, Crashed(name="Preempted", message=message), force=True)
 
 
 @cache

@@ -61,6 +61,13 @@ class StepFailed(GlueflowError):
     retryable = True
 
 
+class Preempted(GlueflowError):
+    """A step that was told to end (SIGTERM). A training saved its state first; trying again goes on from there."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h: try again later
+    retryable = True
+
+
 def disk_error(error: OSError, folder: Path) -> GlueflowError:
     """The one line for a disk that cannot be written, or the error itself where it is something else."""
     where = error.filename or folder
@@ -75,5 +82,5 @@ def disk_error(error: OSError, folder: Path) -> GlueflowError:
 
 KINDS: dict[str, type[GlueflowError]] = {
     kind.__name__: kind
-    for kind in (GlueflowError, WrongRequest, BadData, Denied, Unavailable, CommitUnknown, StepFailed)
+    for kind in (GlueflowError, WrongRequest, BadData, Denied, Unavailable, CommitUnknown, StepFailed, Preempted)
 }

@@ -41,8 +41,16 @@ def parse(body: bytes, step: str, key: str) -> Manifest | str:
         found = Manifest.model_validate_json(body)
         if (found.step, found.key) != (step, key) or digest(found.identity) != key:
             return "its manifest names another entry"
+        if step == "finetune" and not _finished(found.facts):
+            return "its training did not reach its planned end"
     except ValidationError as error:
         return f"its manifest is damaged: {error.errors()[0]['msg']}"
     except (TypeError, ValueError) as error:
         return f"its manifest is damaged: {error}"
     return found
+
+
+def _finished(facts: dict[str, Any]) -> bool:
+    """Whether a training reached its planned last step, or the early stop that was declared for it."""
+    steps = facts.get("steps")
+    return isinstance(steps, int) and (steps == facts.get("planned_steps") or facts.get("ended") == "early stop")

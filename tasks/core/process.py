@@ -1,10 +1,13 @@
 """A step in a process of its own: it can be killed and timed out, and what it imports never burdens the caller.
 
-    run_step(request)  starts  python -m tasks.steps finetune request.json
+    run_step(settings, step, out, folders)  starts  python -m tasks.steps finetune request.json
 
 The child writes JSON lines on standard output and anything else on standard error. The last line is its result,
-{"facts": {...}} or {"error": {"kind": "BadData", "message": "..."}}, the lines before it are progress. Without a result
-the step has failed. A pipe and not a file, so that a full disk can still be told.
+{"facts": {...}} or {"error": {"kind": "BadData", "message": "..."}}; the lines before it are progress and saved states.
+Without a result the step has failed. A pipe and not a file, so that a full disk can still be told.
+
+Whatever ends the caller's wait (SIGTERM, Ctrl-C, a state that cannot be kept) ends the child too, by SIGTERM: a
+training then saves its state and hands it over before it goes.
 """
 
 import json
@@ -12,19 +15,23 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import IO, Any
 
 from tasks.core.errors import KINDS, GlueflowError, StepFailed
 from tasks.core.plan import PlannedStep
-from tasks.core.progress import Progress, report
+from tasks.core.progress import Keeper, Progress, Saved, report
+from tasks.core.resume import Uploads, restore
 from tasks.core.settings import Settings
+from tasks.core.store import Store
 
 ERROR_LINES = 20
+PATIENCE = 25.0  # seconds from SIGTERM to SIGKILL, within which a training saves and uploads its state
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,24 @@ class Request:
     cache: str
     device: str
     eval_batch_size: int
+    save_every: float = 60.0
+    resume: str = ""  # folder of a saved state to go on from
 
 
 def run_step(
-    settings: Settings, step: PlannedStep, out: Path, folders: Callable[[], Mapping[str, Path]]
+    settings: Settings,
+    step: PlannedStep,
+    out: Path,
+    folders: Callable[[], Mapping[str, Path]],
+    saves: Store | None = None,
 ) -> dict[str, Any]:
-    """Run the step in a child process and return its facts; raises the child's own error, or StepFailed."""
+    """Run the step in a child process and return its facts; raises the child's own error, or StepFailed.
+
+    With `saves`, its states are kept in that store as it goes on, and it goes on from the newest of them.
+    """
     with tempfile.TemporaryDirectory(prefix=f"{step.step}-", dir=settings.scratch) as folder:
+        resume = Path(folder) / "resume"
+        step_saved = restore(saves, step.key, resume) if saves else 0
         request = Request(
             step=step.step,
             spec=step.spec.model_dump(mode="json"),
@@ -55,10 +73,12 @@ def run_step(
             cache=str(settings.cache),
             device=settings.device,
             eval_batch_size=settings.eval_batch_size,
+            save_every=settings.save_every,
+            resume=str(resume) if step_saved else "",
         )
         (Path(folder) / "request.json").write_text(json.dumps(asdict(request)))
         command = [sys.executable, "-m", "tasks.steps", step.step, f"{folder}/request.json"]
-        answer, status, errors = _run(command, folder, settings.threads)
+        answer, status, errors = _run(command, folder, settings.threads, Uploads(saves, step.key) if saves else None)
         if answer is None:
             failed = StepFailed(f"{step.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
             failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
@@ -69,17 +89,14 @@ def run_step(
     return dict(answer["facts"])
 
 
-def _run(command: list[str], folder: str, threads: int) -> tuple[dict[str, Any] | None, int, list[str]]:
+def _run(
+    command: list[str], folder: str, threads: int, uploads: Uploads | None
+) -> tuple[dict[str, Any] | None, int, list[str]]:
     """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    if threads:
-        environment |= {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))
     child = subprocess.Popen(
         command,
         cwd=folder,
-        env=environment,
+        env=_environment(folder, threads),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -90,21 +107,58 @@ def _run(command: list[str], folder: str, threads: int) -> tuple[dict[str, Any] 
     tail: deque[str] = deque(maxlen=ERROR_LINES)
     reader = Thread(target=_drain, args=(child.stderr, tail), daemon=True)
     reader.start()
-    answer = None
+    keeper = uploads.offer if uploads else None
     try:
-        for line in child.stdout:
-            event = json.loads(line)
-            if "facts" in event or "error" in event:
-                answer = event
-            else:
-                report(Progress(**event))
+        answer = _listen(child.stdout, keeper)
         status = child.wait()
+        if uploads:
+            uploads.close()
     except BaseException:
-        child.terminate()
-        child.wait()
+        _end(child, child.stdout, uploads)
         raise
     reader.join()
     return answer, status, list(tail)
+
+
+def _listen(lines: IO[str], keeper: Keeper | None) -> dict[str, Any] | None:
+    """The child's result, once it has closed its pipe; None if there was none."""
+    answer = None
+    for line in lines:
+        event = json.loads(line)
+        if "facts" in event or "error" in event:
+            answer = event
+        elif "folder" not in event:
+            report(Progress(**event))
+        elif keeper:
+            keeper(Saved(**event))
+    return answer
+
+
+def _end(child: "subprocess.Popen[str]", lines: IO[str], uploads: Uploads | None) -> None:
+    """Have the child end and keep what it still hands over, all within PATIENCE; a second signal ends that, too."""
+    deadline = time.monotonic() + PATIENCE
+    child.terminate()
+    timer = Timer(PATIENCE, child.kill)
+    timer.start()
+    try:
+        _listen(lines, uploads.offer if uploads else None)
+        child.wait()
+        if uploads:
+            uploads.close(max(deadline - time.monotonic(), 0))  # if that is too short, the state before it stays
+    finally:
+        timer.cancel()
+        child.kill()
+        child.wait()
+
+
+def _environment(folder: str, threads: int) -> dict[str, str]:
+    """The caller's environment without what the step has no use for: the store's credentials."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    if threads:
+        environment |= {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))
+    return environment
 
 
 def _drain(stream: IO[str], tail: deque[str]) -> None:

@@ -3,6 +3,7 @@
 report(Progress("train", 120, 690, "steps", {"loss": 0.412}))
 """
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,8 +21,18 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Saved:
+    """A training's state after `step` steps, complete in `folder`. Whoever keeps it removes the folder then."""
+
+    step: int
+    folder: str
+
+
 Listener = Callable[[Progress], None]
+Keeper = Callable[[Saved], None]
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
+_keeper: ContextVar[Keeper | None] = ContextVar("keeper", default=None)
 
 
 def report(progress: Progress) -> None:
@@ -30,11 +41,20 @@ def report(progress: Progress) -> None:
         listener(progress)
 
 
+def hand_over(saved: Saved) -> None:
+    """Give a saved state to the keeper of this context; where nobody keeps it, it is removed."""
+    if keeper := _keeper.get():
+        keeper(saved)
+    else:
+        shutil.rmtree(saved.folder)
+
+
 @contextmanager
-def listening(listener: Listener) -> Iterator[None]:
-    """Within the block, progress goes to `listener`."""
-    token = _listener.set(listener)
+def listening(listener: Listener, keeper: Keeper | None = None) -> Iterator[None]:
+    """Within the block, progress goes to `listener` and saved states go to `keeper`."""
+    tokens = _listener.set(listener), _keeper.set(keeper)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listener.reset(tokens[0])
+        _keeper.reset(tokens[1])

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import ByteSize, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.core.errors import WrongRequest
@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(description="folder for the cache, scratch files and the embedded stack")] = (
         Path.home() / ".glueflow"
     )
+    cache_size: Annotated[
+        ByteSize, Field(ge=1_000_000, description="bytes of copies kept on this disk, such as 500MB; at least 1MB")
+    ] = ByteSize(20_000_000_000)
     bucket: Annotated[
         str | None, Field(pattern=BUCKET_URI, description="s3://bucket[/prefix]; embedded store if unset")
     ] = None
@@ -37,6 +40,9 @@ class Settings(BaseSettings):
     lease: Annotated[
         float, Field(ge=1, le=3600, description="seconds without a sign of life after which a step is taken over")
     ] = 30.0
+    save_every: Annotated[
+        float, Field(gt=0, le=86_400, description="seconds between two saved states of a training; more if it is large")
+    ] = 60.0
     device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$", description="where to train")] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024, description="CPU threads of a step; 0: one a core")] = 0
     eval_batch_size: Annotated[int, Field(ge=1, le=4096, description="rows per batch of evaluation")] = 64
@@ -62,5 +68,6 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = f"GLUEFLOW_{'_'.join(map(str, first['loc'])).upper()}"
-        raise WrongRequest.of(name, first["input"], first["msg"]) from None
+        about = Settings.model_fields[str(first["loc"][0])].description
+        raise WrongRequest.of(name, first["input"], f"{first['msg']} ({about})") from None
     return found.model_copy(update={"home": found.home.expanduser().absolute()})

@@ -47,6 +47,9 @@ class Training(Frozen):
         float, Field(title="Warm-up", ge=0, lt=1, description="share of all steps with a rising learning rate")
     ] = 0.0
     weight_decay: Annotated[float, Field(title="Weight decay", ge=0, le=1, description="decoupled, as in AdamW")] = 0.0
+    early_stopping: Annotated[
+        int, Field(title="Early stopping", ge=0, le=100, description="epochs without a better result; 0: never")
+    ] = 0
     max_length: Annotated[
         int, Field(title="Longest input", ge=8, le=8192, description="tokens; longer inputs are truncated")
     ] = 128
@@ -131,6 +134,7 @@ class FinetuneSpec(Frozen):
     lr_scheduler: Literal["linear", "cosine", "constant"]
     warmup: float
     weight_decay: float
+    early_stopping: int
     precision: Literal["float32", "bfloat16"]
 
 

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +24,7 @@ PATIENCE = 1.0  # seconds between two looks at whether the caller lives
 
 def main(step: str, path: Path) -> int:
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller too, which then ends us in good order
     request = Request(**json.loads(path.read_text()))
     spec = SPECS[step].model_validate(request.spec)  # type: ignore[index]
     channel = os.fdopen(os.dup(1), "w")
@@ -31,7 +33,7 @@ def main(step: str, path: Path) -> int:
     def say(event: dict[str, Any]) -> None:
         print(json.dumps(event), file=channel, flush=True)
 
-    with listening(lambda progress: say(vars(progress))):
+    with listening(lambda progress: say(vars(progress)), lambda saved: say(vars(saved))):
         try:
             run = importlib.import_module(f"tasks.steps.{step}").run
             facts = run(spec, request)

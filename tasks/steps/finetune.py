@@ -1,8 +1,9 @@
 """Fine-tune: one training by `transformers.Trainer`, from a checkpoint to the weights of its best epoch.
 
-VERSION in tasks/core/plan.py · bit-exact on one kind of CPU · identity: FinetuneSpec · not identity: device, threads
+VERSION in tasks/core/plan.py · bit-exact on one kind of CPU, also when continued from a saved state
+identity: FinetuneSpec · not identity: device, threads, when it is saved
 
-    in   encoded train and validation splits, a checkpoint's folder
+    in   encoded train and validation splits, a checkpoint's folder, perhaps the state of a training that was cut off
     out  config.json, model.safetensors and the tokenizer's files; facts {"best_epoch": 2, "steps": 690, "history": […]}
 """
 
@@ -15,6 +16,7 @@ import numpy as np
 from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
+    EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
     Trainer,
@@ -30,6 +32,8 @@ from tasks.models.checkpoint import checkpoint_folder, load_classifier, load_tok
 from tasks.models.device import device
 from tasks.models.metrics import predictions, scores
 from tasks.models.progress import TrainingProgress
+from tasks.models.saving import Saving, unpack
+from tasks.models.trainer import ResumableTrainer
 
 
 def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     if spec.strategy == "frozen":
         model.base_model.requires_grad_(False)
     encoded = Path(request.inputs["encode"])
-    trainer = Trainer(
+    trainer = ResumableTrainer(
         model=model,
         args=training_arguments(spec, request, task),
         train_dataset=Dataset.from_file(str(encoded / "train.arrow")),
@@ -54,22 +58,29 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
         compute_metrics=lambda outputs: compute_metrics(task, outputs),
         callbacks=[TrainingProgress()],
     )
-    trainer.train()
+    if spec.early_stopping:
+        trainer.add_callback(EarlyStoppingCallback(spec.early_stopping))
+    scratch = Path(trainer.args.output_dir)
+    trainer.add_callback(Saving(trainer, scratch / "outbox", request.save_every))
+    resumed = unpack(Path(request.resume), scratch) if request.resume else None
+    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     state = trainer.state
-    if state.global_step != state.max_steps:
-        raise StepFailed(f"finetune: stopped at step {state.global_step} of {state.max_steps}")
-    history = [entry for entry in state.log_history if "loss" in entry or "eval_loss" in entry]
+    history = [timeless(entry) for entry in state.log_history if "loss" in entry or "eval_loss" in entry]
     check_losses(history)
+    ended = "planned" if state.global_step == state.max_steps else "early stop" if stopped_early(trainer) else ""
+    if not ended:
+        raise StepFailed(f"finetune: stopped at step {state.global_step} of {state.max_steps}")
     save(trainer.model, tokenizer, Path(request.out))
     best = max((entry for entry in history if "eval_loss" in entry), key=lambda entry: entry[f"eval_{task.headline}"])
     return {
         "steps": state.global_step,
+        "planned_steps": state.max_steps,
+        "ended": ended,
+        "resumed_from": trainer._initial_global_step,
         "best_epoch": round(best["epoch"]),
         "best": {name: best[f"eval_{name}"] for name in task.metrics},
         "history": history,
-        "samples_per_second": round(
-            state.num_train_epochs * len(trainer.train_dataset) / train_seconds(state.log_history), 2
-        ),
+        "samples_per_second": round(last(state.log_history, "train_samples_per_second"), 2),
         "device": trainer.args.device.type,
     }
 
@@ -92,7 +103,6 @@ def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> 
         eval_strategy="epoch",
         save_strategy="epoch",
         save_total_limit=1,
-        save_only_model=True,
         load_best_model_at_end=True,
         metric_for_best_model=f"eval_{task.headline}",
         greater_is_better=True,
@@ -101,6 +111,7 @@ def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> 
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=False,
+        restore_callback_states_from_checkpoint=True,  # how long the metric has not improved
     )
 
 
@@ -126,5 +137,16 @@ def save(model: PreTrainedModel, tokenizer: Any, out: Path) -> None:
     tokenizer.save_pretrained(out)
 
 
-def train_seconds(history: list[dict[str, float]]) -> float:
-    return next(entry["train_runtime"] for entry in reversed(history) if "train_runtime" in entry)
+def stopped_early(trainer: Trainer) -> bool:
+    """Whether the declared patience ran out."""
+    found = (each for each in trainer.callback_handler.callbacks if isinstance(each, EarlyStoppingCallback))
+    return any(each.early_stopping_patience_counter >= each.early_stopping_patience for each in found)
+
+
+def timeless(entry: dict[str, float]) -> dict[str, float]:
+    """A log entry without how long things took: what is left is the same whenever and wherever it is written."""
+    return {name: figure for name, figure in entry.items() if not name.endswith(("_runtime", "_per_second"))}
+
+
+def last(history: list[dict[str, float]], name: str) -> float:
+    return next(entry[name] for entry in reversed(history) if name in entry)
