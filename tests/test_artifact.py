@@ -7,6 +7,7 @@ import pytest
 
 from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy
 from tasks.core.errors import Damaged
+from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import EncodeSpec, FetchSpec
 from tests.conftest import Corner
@@ -26,6 +27,12 @@ def fetched(corner: Corner, content: str = "rows", force: bool = False) -> Any:
     return get_or_build(
         corner.store, corner.settings, FETCH, {}, lambda out, folders: build(out, folders, content), force
     )
+
+
+def read(corner: Corner, manifest: Manifest) -> str:
+    """As a step would: a local copy, whose bytes were checked."""
+    with local_copy(corner.store, corner.settings, manifest) as folder:
+        return (folder / "train.arrow").read_text()
 
 
 def data_key(corner: Corner, name: str = "train.arrow") -> str:
@@ -52,7 +59,7 @@ def test_a_damaged_file_never_reaches_a_reader(corner: Corner, tmp_path: Path, d
     reader = corner.another_machine(tmp_path / "other") if elsewhere else corner
     if damage == "flip" and elsewhere:
         with pytest.raises(Damaged, match=r"train\.arrow has another SHA-256"):
-            local_copy(reader.store, reader.settings, manifest)
+            read(reader, manifest)
         assert find(reader.store, FETCH, {}).state == "absent"
     if damage != "flip" or elsewhere:
         again = fetched(reader)
@@ -60,15 +67,15 @@ def test_a_damaged_file_never_reaches_a_reader(corner: Corner, tmp_path: Path, d
         assert again.manifest.digest == manifest.digest
         assert any(name.startswith("quarantine/steps/fetch/") for name in corner.keys("quarantine/"))
         third = corner.another_machine(tmp_path / "third")
-        assert (local_copy(third.store, third.settings, manifest) / "train.arrow").read_text() == "rows"
-    assert (local_copy(reader.store, reader.settings, manifest) / "train.arrow").read_text() == "rows"
+        assert read(third, manifest) == "rows"
+    assert read(reader, manifest) == "rows"
 
 
 def test_a_damaged_local_copy_is_replaced(corner: Corner) -> None:
     manifest = fetched(corner).manifest
-    folder = local_copy(corner.store, corner.settings, manifest)
-    (folder / "train.arrow").write_text("rowz")
-    assert (local_copy(corner.store, corner.settings, manifest) / "train.arrow").read_text() == "rows"
+    with local_copy(corner.store, corner.settings, manifest) as folder:
+        (folder / "train.arrow").write_text("rowz")
+        assert read(corner, manifest) == "rows"
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"\x80", b'{"step": "fetch"}'])

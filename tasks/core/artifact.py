@@ -1,26 +1,25 @@
 """Get or build: the entry of a step if it is there and sound, else the step's work, committed by its manifest.
 
-    built = get_or_build(store, cache, planned, inputs, build)    # -> Outcome("built", manifest, 12.4, "never built")
+    built = get_or_build(store, settings, planned, inputs, build)  # -> Outcome("built", manifest, 12.4, "never built")
 
 The order of writes makes it safe: files first, each below its own digest; the manifest last, created once. A process
 killed anywhere between leaves files that nobody refers to, never an entry that is half there.
 """
 
-import shutil
-import tempfile
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from filelock import FileLock
-
+from tasks.core.cache import borrow, evict, keep
 from tasks.core.errors import CommitUnknown, Damaged, disk_error
 from tasks.core.explain import explain
 from tasks.core.files import damage, entries
+from tasks.core.hold import scratch_folder
 from tasks.core.lease import Lease, exclusive
 from tasks.core.manifest import Manifest, parse
 from tasks.core.plan import PlannedStep
@@ -33,6 +32,7 @@ Folders = Callable[[], dict[str, Path]]
 Build = Callable[[Path, Folders], Facts]
 Check = Callable[[Manifest], str | None]
 MANIFEST = "manifest.json"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def get_or_build(
     check: Check | None = None,
 ) -> Outcome:
     """The step's entry, reused or built. `build(out, folders)` fills `out` and returns the facts of the manifest;
-    `folders()` gives the inputs' files on local disk, by step."""
+    `folders()` gives the inputs' files on local disk, by step; they stay there until it is built."""
     start = time.monotonic()
 
     def done() -> bool:
@@ -100,12 +100,14 @@ def get_or_build(
     with exclusive(store, f"leases/{step.key}.json", settings.lease, done) as lease:
         if lease is None:
             return get_or_build(store, settings, step, inputs, build, force, check)  # another run has built it
+        log.info("%s %s is built: %s", step.step, step.key[:12], reason)
         if finding.state == "damaged":
             quarantine(store, step.folder, finding.reason)
         try:
             manifest = _build(store, settings, step, inputs, build, lease, force or finding.state == "stale")
         except OSError as error:
             raise disk_error(error, settings.home) from error
+    evict(settings)
     return Outcome("built", manifest, time.monotonic() - start, reason)
 
 
@@ -127,8 +129,14 @@ def _build(
 ) -> Manifest:
     """Do the step's work in a scratch folder, upload its files and commit them, all while the lease is held."""
     start = time.monotonic()
-    with scratch_folder(settings, step) as out:
-        facts = build(out, lambda: {name: local_copy(store, settings, made) for name, made in inputs.items()})
+    with ExitStack() as held, scratch_folder(settings.scratch, f"{step.step}-{step.key[:12]}") as scratch:
+
+        def folders() -> dict[str, Path]:
+            return {name: held.enter_context(local_copy(store, settings, made)) for name, made in inputs.items()}
+
+        out = scratch / "out"
+        out.mkdir()
+        facts = build(out, folders)
         mine = Manifest(
             step=step.step,
             key=step.key,
@@ -139,7 +147,8 @@ def _build(
             seconds=round(time.monotonic() - start, 3),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        upload(store, step.folder, mine, keep(settings, mine, out))
+        with keep(settings, _place(mine), out) as kept:
+            upload(store, step.folder, mine, kept)
     lease.check()
     return commit(store, f"{step.folder}/{MANIFEST}", mine, replace)
 
@@ -179,49 +188,23 @@ def quarantine(store: Store, folder: str, reason: str) -> None:
         store.delete(f"{folder}/{MANIFEST}")
 
 
-def local_copy(store: Store, settings: Settings, manifest: Manifest) -> Path:
-    """A folder on local disk with the entry's files, each checked against its SHA-256 now; downloaded if need be.
+def local_copy(store: Store, settings: Settings, manifest: Manifest) -> AbstractContextManager[Path]:
+    """A folder on local disk with the entry's files, each checked against its SHA-256 now; downloaded if need be, and
+    not removed within the block. A file that is damaged in the store sets the entry aside and raises Damaged."""
 
-    A file that is damaged in the store sets the entry aside and raises Damaged.
-    """
-    folder = f"steps/{manifest.step}/{manifest.key}"
-    target = settings.cache / folder / manifest.digest[:16]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        if target.is_dir():
-            if damage(target, manifest.files) is None:
-                return target
-            shutil.rmtree(target)
-        fresh = Path(tempfile.mkdtemp(prefix=target.name, dir=target.parent))
-        try:
-            for file in manifest.files:
-                path = fresh / file.path
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(Absent):  # which is damage, too
-                    store.download(object_key(folder, file), path)
-            if wrong := damage(fresh, manifest.files):
-                quarantine(store, folder, wrong)
-                raise Damaged(f"store: the entry {store.uri(folder)} was damaged ({wrong}) and set aside; run again")
-            fresh.rename(target)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-    return target
+    def fetch(fresh: Path) -> None:
+        folder = f"steps/{manifest.step}/{manifest.key}"
+        for file in manifest.files:
+            path = fresh / file.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(Absent):  # which is damage, too
+                store.download(object_key(folder, file), path)
+        if wrong := damage(fresh, manifest.files):
+            quarantine(store, folder, wrong)
+            raise Damaged(f"store: the entry {store.uri(folder)} was damaged ({wrong}) and set aside; run again")
+
+    return borrow(settings, _place(manifest), manifest.files, fetch)
 
 
-def keep(settings: Settings, manifest: Manifest, out: Path) -> Path:
-    """Move what was just built into the local cache, so that the next step need not download it; returns its place."""
-    target = settings.cache / "steps" / manifest.step / manifest.key / manifest.digest[:16]
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{target}.lock"):
-        return out if target.exists() else out.rename(target)
-
-
-@contextmanager
-def scratch_folder(settings: Settings, step: PlannedStep) -> Iterator[Path]:
-    """An empty folder for the step to fill, removed at the end unless it became the cached copy."""
-    settings.scratch.mkdir(parents=True, exist_ok=True)
-    out = Path(tempfile.mkdtemp(prefix=f"{step.step}-{step.key[:12]}-", dir=settings.scratch))
-    try:
-        yield out
-    finally:
-        shutil.rmtree(out, ignore_errors=True)
+def _place(manifest: Manifest) -> str:
+    return f"steps/{manifest.step}/{manifest.key}/{manifest.digest[:16]}"

@@ -21,6 +21,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 from tasks.core.errors import Unavailable, WrongRequest
+from tasks.core.hold import until_exit
 from tasks.core.hub_client import asking, head, kept_in, meter, named, pages
 
 RepoType = Literal["dataset", "model"]
@@ -92,7 +93,8 @@ def download(
 ) -> Path:  # fmt: skip
     """A folder that holds those files (None: MODEL_FILES), each checked against its digest, also where already there.
 
-    `on_progress` hears bytes done and bytes in all. A file that differs is removed and Unavailable raised.
+    `on_progress` hears bytes done and bytes in all. A file that differs is removed and Unavailable raised. The local
+    cache keeps the repository until this process, a step's own, ends.
     """
     from huggingface_hub import hf_hub_download
 
@@ -103,13 +105,15 @@ def download(
             raise WrongRequest(f"{name} has no *.safetensors; only safetensors are loaded, a pickle can run code")
     if missing := [path for path in files if path not in listed]:
         raise WrongRequest(f"{name}/{missing[0]} does not exist on the hub")
-    snapshot, done, total = kept_in(folder, repo, repo_type) / "snapshots" / commit, 0, sum(listed[p][0] for p in files)
+    kept = kept_in(folder, repo, repo_type)
+    until_exit(kept)
+    snapshot, done, total = kept / "snapshots" / commit, 0, sum(listed[p][0] for p in files)
     for path in files:
         bar = meter(on_progress, done, total)
         with asking(f"{name}/{path}", folder):
             hf_hub_download(repo, path, repo_type=repo_type, revision=commit, cache_dir=folder, tqdm_class=bar)
             if not _matches(snapshot / path, listed[path][1]):
-                link, listing = snapshot / path, snapshot.parents[1] / "listings" / f"{commit}.json"
+                link, listing = snapshot / path, kept / "listings" / f"{commit}.json"
                 for wrong in (link.resolve(), link, listing):  # any of them may be the damaged one
                     wrong.unlink(missing_ok=True)
                 raise Unavailable(f"{name}/{path}: not the bytes that the hub lists; they were removed, try again")
@@ -133,7 +137,8 @@ def _listing(repo: str, commit: str, repo_type: RepoType, folder: Path | None) -
         if unsafe := [entry["path"] for entry in found if UNSAFE.search(entry["path"])]:
             raise WrongRequest(f"{name} lists {unsafe[0]!r}, a path that could leave its folder; it is not used")
         listed = {e["path"]: (e["size"], e["lfs"]["oid"] if e.get("lfs") else e["oid"]) for e in found}
-        if kept:
+        if folder and kept:
+            until_exit(kept_in(folder, repo, repo_type))
             kept.parent.mkdir(parents=True, exist_ok=True)
             half = kept.with_suffix(f".{uuid4().hex}")
             half.write_text(json.dumps(listed))
