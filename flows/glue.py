@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
+from tasks.core import runs
 from tasks.core.artifact import Outcome
 from tasks.core.errors import Damaged
 from tasks.core.manifest import Manifest
@@ -17,17 +18,25 @@ from tasks.encode import encode
 from tasks.evaluate import evaluate
 from tasks.fetch import fetch
 from tasks.finetune import finetune
-from tasks.policy import store_of
+from tasks.policy import name_preemption, store_of
 from tasks.register import register
 
 TASKS = {"fetch": fetch, "encode": encode, "finetune": finetune, "evaluate": evaluate, "register": register}
 
 
-@flow(name="glue", flow_run_name="glue-{run.task}-seed{run.seed}", persist_result=False, log_prints=False)
+@flow(
+    name="glue",
+    flow_run_name="glue-{run.task}-seed{run.seed}",
+    persist_result=False,
+    log_prints=False,
+    on_crashed=[name_preemption],
+)
 def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, and a quick run in the UI needs a default
     """Fine-tune a checkpoint on a GLUE task and register the result. Steps that are there already are reused."""
     planned = plan(run)
-    store_of(settings()).check()
+    known = settings()
+    store_of(known).check()
+    runs.begin(store_of(known), planned, known.lease)
     force: Collection[StepName] = run.force
     for _ in planned.steps:
         try:

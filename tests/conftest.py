@@ -94,6 +94,10 @@ class Corner:
     def keys(self, below: str = "") -> set[str]:
         return set(self.store.sizes(below))
 
+    def made(self) -> set[str]:
+        """All but the records of what runs set out to do."""
+        return {key for key in self.keys() if not key.startswith("runs/")}
+
     def another_machine(self, home: Path) -> "Corner":
         """The same bucket seen from an empty disk."""
         return Corner(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)

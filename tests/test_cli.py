@@ -60,7 +60,7 @@ def assert_refused(corner: Corner, *arguments: str, names: list[str], status: in
 )
 def test_wrong_requests(corner: Corner, arguments: list[str], names: list[str]) -> None:
     assert_refused(corner, *arguments, names=names)
-    assert corner.keys() == set()
+    assert corner.made() == set()
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_wrong_requests(corner: Corner, arguments: list[str], names: list[str]) 
 )
 def test_bad_data(corner: Corner, tmp_path: Path, files: dict[str, str], names: list[str]) -> None:
     assert_refused(corner, "run", "mrpc", "--data", mrpc(tmp_path / "glue", **files), names=names)
-    assert corner.keys() == set()
+    assert corner.made() == set()
 
 
 def test_a_checkpoint_that_brings_code_or_pickles_is_refused(corner: Corner, tiny: Path, tmp_path: Path) -> None:
@@ -106,13 +106,13 @@ def test_a_store_that_refuses_us(corner: Corner) -> None:
     assert_refused(
         corner, "run", "mrpc", "--data", "sample:8", names=["store", "AWS_SECRET_ACCESS_KEY"], status=1, **shut
     )
-    assert corner.keys() == set()
+    assert corner.made() == set()
 
 
 def test_a_server_that_is_away(corner: Corner) -> None:
     away = {"PREFECT_API_URL": "http://127.0.0.1:9/api"}
     assert_refused(corner, "run", "mrpc", "--data", "sample:8", names=["prefect", "127.0.0.1:9"], status=1, **away)
-    assert corner.keys() == set()
+    assert corner.made() == set()
 
 
 def test_a_full_disk(corner: Corner, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_full_disk(corner: Corner, tmp_path: Path) -> None:
             corner, "run", "mrpc", "--data", "sample:2000",
             names=["no space left", "GLUEFLOW_HOME"], status=1, GLUEFLOW_HOME=str(small),
         )  # fmt: skip
-        assert corner.keys() == set()
+        assert corner.made() == set()
     finally:
         subprocess.run(["umount", small], check=True)
 
@@ -153,7 +153,7 @@ def test_doctor_finds_a_sound_machine_and_names_what_is_wrong(corner: Corner) ->
     assert {"python", "packages", "disk", "store", "conditional writes", "prefect server"} <= set(checks)
     found = corner.glueflow("doctor", "--json", status=1, PREFECT_API_URL="http://127.0.0.1:9/api")
     assert '"wrong"' in found.stdout
-    assert corner.keys() == set()
+    assert corner.made() == set()
 
 
 def test_planning_imports_neither_prefect_nor_torch(corner: Corner, tiny: Path) -> None:

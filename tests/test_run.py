@@ -99,14 +99,14 @@ def test_predictions_are_in_row_order_and_give_the_metrics(user: Corner, first: 
 def test_a_second_run_reuses_every_step_and_imports_nothing_heavy(
     user: Corner, first: Any, arguments: list[str], stack: Stack
 ) -> None:
-    before = user.keys()
+    before = user.made()
     command = [sys.executable, "-X", "importtime", "-m", "flows.cli", "run", *arguments, "--json"]
     found = subprocess.run(command, env={**os.environ, **user.environment}, capture_output=True, text=True, check=True)
     second = json.loads(found.stdout)
     assert {step["state"] for step in second["steps"]} == {"reused"}
     assert second["metrics"] == first["metrics"]
     assert second["model"] == first["model"]
-    assert user.keys() == before
+    assert user.made() == before
     imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in found.stderr.splitlines()}
     assert "prefect" in imported
     assert not HEAVY & imported

@@ -1,10 +1,12 @@
 """Why a step is built: what differs from the nearest entry that is there, field by field, old and new value.
 
 explain(store, step)  ->  "never built with learning_rate 3e-05 (there is 5e-05)"
+nearest(store, "finetune", identity).differences  ->  {"learning_rate": ("5e-05", "3e-05")}
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from tasks.core.manifest import Manifest, parse
@@ -14,43 +16,80 @@ from tasks.core.store import Store
 NEWEST = 32  # entries that are looked at
 
 
+@dataclass(frozen=True)
+class Nearest:
+    """An entry, and each field in which another identity differs from it: the value there, and the one asked for."""
+
+    key: str
+    created: str
+    differences: dict[str, tuple[str, str]]
+
+
 def explain(store: Store, step: PlannedStep) -> str:
-    """One line; the nearest entry is the one with the fewest differing fields, the newer one of two."""
-    entries = sorted(_entries(store, step), key=lambda entry: entry.created, reverse=True)
-    if not entries:
+    """One line for a step that is not there."""
+    return in_one_line(nearest(store, step.step, step.identity), step.inputs)
+
+
+def nearest(store: Store, step: str, identity: Mapping[str, Any], before: str = "") -> Nearest | None:
+    """The step's entry with the fewest differing fields, the newer one of two; only among those that are not newer
+    than the entry of the key `before`, if one is given."""
+    entries = _entries(store, _older(store, step, before) if before else _newest(store, step), step)
+    found = [
+        Nearest(entry.key, entry.created, differences(entry.identity, identity))
+        for entry in sorted(entries, key=lambda entry: entry.created, reverse=True)
+    ]
+    return min(found, key=lambda entry: len(entry.differences), default=None)
+
+
+def in_one_line(found: Nearest | None, inputs: Collection[str]) -> str:
+    """The differences in words, for a log and a table's cell."""
+    if not found:
         return "never built"
-    found = min((differences(entry.identity, step.identity) for entry in entries), key=len)
-    upstream = [name for name in found if name in step.inputs]
-    fields = [f"with {name} {new} (there is {old})" for name, (old, new) in found.items() if name not in upstream]
-    return "never built " + ", ".join(fields + [f"from this {name}" for name in upstream])
+    upstream = [f"from this {name}" for name in found.differences if name in inputs]
+    fields = [
+        f"with {name} {short(asked)} (there is {short(there)})"
+        for name, (there, asked) in found.differences.items()
+        if name not in inputs
+    ]
+    return "never built " + ", ".join(fields + upstream)
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Each field that differs with its old and new value, by its own name: {"learning_rate": ("5e-05", "3e-05")}."""
-    before, after = dict(_fields(old)), dict(_fields(new))
-    return {
-        name: (_short(before.get(name)), _short(after.get(name)))
-        for name in {**after, **before}
-        if before.get(name) != after.get(name)
-    }
+    before, after = fields(old), fields(new)
+    pairs = {name: (before.get(name, "nothing"), after.get(name, "nothing")) for name in {**after, **before}}
+    return {name: (there, asked) for name, (there, asked) in pairs.items() if there != asked}
 
 
-def _fields(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    fields: list[tuple[str, Any]] = []
-    for name, item in value.items():
-        fields += _fields(item) if isinstance(item, Mapping) else [(name, item)]
-    return fields
+def fields(identity: Mapping[str, Any]) -> dict[str, str]:
+    """Every field of an identity by its own name, whatever part it lies in."""
+    found: dict[str, str] = {}
+    for name, item in identity.items():
+        found |= fields(item) if isinstance(item, Mapping) else {name: "nothing" if item is None else str(item)}
+    return found
 
 
-def _short(value: object) -> str:
-    text = "nothing" if value is None else str(value)
+def short(text: str) -> str:
+    """A value as it fits into a line; a digest by its first digits."""
     return text if len(text) <= 48 else f"{text[:19]}…"
 
 
-def _entries(store: Store, step: PlannedStep) -> list[Manifest]:
-    """The step's newest manifests that are well formed."""
-    keys = store.newest(f"steps/{step.step}/", "/manifest.json", NEWEST)
+def _newest(store: Store, step: str) -> list[str]:
+    return store.newest(f"steps/{step}/", "/manifest.json", NEWEST)
+
+
+def _older(store: Store, step: str, key: str) -> list[str]:
+    """The manifests that are not newer than the one of `key`, the newest first."""
+    held = store.ages(f"steps/{step}/")
+    mine = f"steps/{step}/{key}/manifest.json"
+    found = [name for name in held if name.endswith("/manifest.json") and name != mine]
+    older = sorted((name for name in found if held[name].age >= held[mine].age), key=lambda name: held[name].age)
+    return older[:NEWEST]
+
+
+def _entries(store: Store, names: list[str], step: str) -> list[Manifest]:
+    """Those of the manifests that are well formed."""
     with ThreadPoolExecutor(8) as pool:
-        bodies = list(pool.map(store.get, keys))
-    parsed = [parse(body, step.step, key.split("/")[2]) for key, body in zip(keys, bodies, strict=True) if body]
+        bodies = list(pool.map(store.get, names))
+    parsed = [parse(body, step, name.split("/")[2]) for name, body in zip(names, bodies, strict=True) if body]
     return [entry for entry in parsed if isinstance(entry, Manifest)]

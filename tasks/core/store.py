@@ -8,14 +8,17 @@ up there lost data elsewhere (Iceberg #3717, Trino #14869).
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tasks.core.errors import CommitUnknown, Denied, GlueflowError, Unavailable, WrongRequest
+from tasks.core.errors import CommitUnknown, Unavailable, disk_error
 from tasks.core.files import FileEntry
+from tasks.core.s3 import Absent as Absent
+from tasks.core.s3 import Aged, Upload, asking, client, refusal, seconds_between, store_time
+from tasks.core.s3 import Conflict as Conflict
 from tasks.core.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,17 +26,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 ONE_PUT = 1 << 30  # bytes; above it an upload goes in parts
-_DENIED = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "403"}
-_ABSENT = {"NoSuchKey", "404", "NotFound"}
-_CONFLICT = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
-
-
-class Conflict(GlueflowError):
-    """A conditional write was refused: somebody else was first."""
-
-
-class Absent(GlueflowError):
-    """There is no such object."""
+BLOCK = 1 << 20  # bytes
+TRIES = 3  # of a conditional write that was refused although nothing stood in its way
 
 
 @dataclass(frozen=True)
@@ -72,25 +66,30 @@ class Store:
 
     def created(self, key: str, body: bytes) -> str | None:
         """As `create`; the object's tag instead of True, None instead of False."""
-        return self._commit(key, body, lambda whole: self._put(whole, body, IfNoneMatch="*"))
+        return self._commit(key, body, None)
 
     def swap(self, key: str, body: bytes, tag: str) -> str | None:
         """Replace the object if it still has that tag. Its new tag, or None if another writer was first."""
-        return self._commit(key, body, lambda whole: self._put(whole, body, IfMatch=tag))
+        return self._commit(key, body, tag)
 
-    def _put(self, whole: str, body: bytes, **condition: str) -> str:
-        return self.client.put_object(Bucket=self.bucket, Key=whole, Body=body, **condition)["ETag"]  # type: ignore[arg-type]
-
-    def _commit(self, key: str, body: bytes, write: Callable[[str], str]) -> str | None:
-        """The tag of `body` if it is what the object now holds; raises CommitUnknown if that cannot be told."""
-        try:
-            with self._asking(f"write {key}"):
-                return write(self.prefix + key)
-        except (Conflict, Absent):
-            found = self.read(key)
-        except Unavailable as error:
-            found = self._read_back(key, error)
-        return found[1] if found and found[0] == body else None
+    def _commit(self, key: str, body: bytes, tag: str | None) -> str | None:
+        """The tag of `body` if the object now holds it, None if it is another's; tried again while the object is still
+        what the write was to replace (`tag`, or nothing). Raises CommitUnknown if the outcome cannot be told."""
+        condition: Any = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"}
+        for _ in range(TRIES):
+            try:
+                with self._asking(f"write {key}"):
+                    answer = self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, **condition)
+                    return answer["ETag"]
+            except (Conflict, Absent):  # 409: it met another write, and neither may have landed
+                found = self.read(key)
+            except Unavailable as error:
+                found = self._read_back(key, error)
+            if found and found[0] == body:
+                return found[1]
+            if (found[1] if found else None) != tag:
+                return None
+        raise CommitUnknown(f"store: {self.uri(key)} was refused {TRIES} times with nothing in its way; try again")
 
     def _read_back(self, key: str, error: Unavailable) -> tuple[bytes, str]:
         """What the object holds after a write without an answer; nothing at all may yet become our write."""
@@ -112,6 +111,15 @@ class Store:
         with self._asking(f"delete {key}"):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
+    def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete up to 1,000 objects with one request; one that is not there is no error."""
+        with self._asking(f"delete {len(keys)} objects"):
+            answer = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": [{"Key": self.prefix + key} for key in keys], "Quiet": True}
+            )
+        for error in answer.get("Errors", []):
+            raise refusal(f"delete {error.get('Key')}", self.uri(""), self.client.meta.endpoint_url, {"Error": error})
+
     def upload(self, path: Path, key: str, sha256: str) -> None:
         """Write a file; the store checks the bytes it received against the file's SHA-256 (up to 1 GiB)."""
         with self._asking(f"upload {key}"):
@@ -125,7 +133,15 @@ class Store:
     def download(self, key: str, path: Path) -> None:
         """Write the object's bytes to `path`; whoever asked compares them with the digest that it knows."""
         with self._asking(f"download {key}"):
-            self.client.download_file(self.bucket, self.prefix + key, str(path))
+            try:
+                self.client.download_file(self.bucket, self.prefix + key, str(path))
+            except OSError as error:
+                raise disk_error(error, path.parent) from error
+
+    def blocks(self, key: str) -> Iterator[bytes]:
+        """The object's bytes, a block at a time; raises Absent if there is none."""
+        with self._asking(f"read {key}"):
+            yield from self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].iter_chunks(BLOCK)
 
     def copy(self, source: str, target: str) -> None:
         """Copy an object inside the store; its bytes do not pass through this machine."""
@@ -141,6 +157,39 @@ class Store:
         found = [item for item in self._list(prefix) if item["Key"].endswith(suffix)]
         found.sort(key=lambda item: item["LastModified"], reverse=True)
         return [item["Key"][len(self.prefix) :] for item in found[:count]]
+
+    def ages(self, prefix: str = "") -> dict[str, Aged]:
+        """Size and age of every object below the prefix, by key. Its clock is the Date of the store's first answer."""
+        with self._asking(f"list {prefix}"):
+            pages = list(
+                self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix + prefix)
+            )
+        now = store_time(pages[0])
+        return {
+            item["Key"][len(self.prefix) :]: Aged(item["Size"], seconds_between(item["LastModified"], now))
+            for page in pages
+            for item in page.get("Contents", [])
+        }
+
+    def uploads(self, prefix: str = "") -> list[Upload]:
+        """Multipart uploads below the prefix that were never finished; their parts are paid for and shown nowhere."""
+        with self._asking(f"list uploads of {prefix}"):
+            pages = list(
+                self.client.get_paginator("list_multipart_uploads").paginate(
+                    Bucket=self.bucket, Prefix=self.prefix + prefix
+                )
+            )
+        now = store_time(pages[0])
+        return [
+            Upload(item["Key"][len(self.prefix) :], item["UploadId"], seconds_between(item["Initiated"], now))
+            for page in pages
+            for item in page.get("Uploads", [])
+        ]
+
+    def abort(self, upload: Upload) -> None:
+        """Give a multipart upload up; one that is gone already is no error."""
+        with suppress(Absent), self._asking(f"abort the upload of {upload.key}"):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.prefix + upload.key, UploadId=upload.id)
 
     def _list(self, prefix: str) -> list["ObjectTypeDef"]:
         with self._asking(f"list {prefix}"):
@@ -158,79 +207,26 @@ class Store:
             found = [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
         return [name[len(self.prefix) + len(prefix) : -1] for name in found]
 
-    @contextmanager
-    def _asking(self, what: str) -> Iterator[None]:
-        """Turn botocore's errors into ours: denied at once, absent or conflicting, or a fault that may pass."""
-        from boto3.exceptions import S3UploadFailedError
-        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-        try:
-            yield
-        except NoCredentialsError:
-            raise Denied(
-                f"store: no credentials for {self.uri('')}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            ) from None
-        except ClientError as error:
-            raise self._refusal(what, error.response) from error
-        except (BotoCoreError, S3UploadFailedError) as error:
-            raise Unavailable(f"store: cannot {what} at {self._endpoint()}: {_first_line(error)}") from error
-
-    def _refusal(self, what: str, response: Mapping[str, object]) -> GlueflowError:
-        error = response.get("Error")
-        code = str(error.get("Code", "")) if isinstance(error, dict) else ""
-        line = f"store: cannot {what} in {self.uri('')} at {self._endpoint()}: {code}"
-        if code in _DENIED:
-            return Denied(f"{line}; check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and the bucket's policy")
-        if code in _CONFLICT:
-            return Conflict(line)
-        if code == "NoSuchBucket":
-            return WrongRequest(f"{line}; create the bucket, or set GLUEFLOW_BUCKET to one that exists")
-        if code in _ABSENT:
-            return Absent(line)
-        meta = response.get("ResponseMetadata")
-        status = meta.get("HTTPStatusCode", 0) if isinstance(meta, dict) else 0
-        return Unavailable(line) if status >= 500 or code in ("SlowDown", "RequestTimeout") else GlueflowError(line)
-
-    def _endpoint(self) -> str:
-        return self.client.meta.endpoint_url
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    def _asking(self, what: str) -> AbstractContextManager[None]:
+        return asking(what, self.uri(""), self.client.meta.endpoint_url)
 
 
 def open_store(settings: Settings) -> Store:
     """The store of these settings: GLUEFLOW_BUCKET, or the embedded one; raises Unavailable if that is not running."""
     if settings.bucket:
         bucket, _, prefix = settings.bucket.removeprefix("s3://").partition("/")
-        return Store(_client(), bucket, prefix.rstrip("/") + "/" if prefix else "")
+        return Store(client(), bucket, prefix.rstrip("/") + "/" if prefix else "")
     try:
         stack = json.loads((settings.stack / "stack.json").read_text())
     except FileNotFoundError:
         raise Unavailable("store: the embedded store is not running; start it with `glueflow up`") from None
-    client = _client(
+    local = client(
         endpoint_url=stack["endpoint"],
         aws_access_key_id=stack["access_key"],
         aws_secret_access_key=stack["secret_key"],
         region_name="us-east-1",
     )
-    return Store(client, stack["bucket"])
-
-
-def _client(**options: str) -> "S3Client":
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": 3},
-        connect_timeout=5,
-        read_timeout=60,
-        max_pool_connections=16,
-        request_checksum_calculation="when_required",  # some S3-compatible stores mishandle more
-        response_checksum_validation="when_required",
-        s3={"payload_signing_enabled": False},  # the SHA-256 we send already covers the body
-    )
-    return boto3.session.Session().client("s3", config=config, **options)  # type: ignore[call-overload,no-any-return]
+    return Store(local, stack["bucket"])
 
 
 def object_key(folder: str, file: FileEntry) -> str:

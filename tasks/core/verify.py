@@ -1,0 +1,107 @@
+"""Every byte read again: which entries and which registered versions are not what their manifests say.
+
+    verify(store, entries(store))  ->  [Damage("steps/encode/9b1d…", "train.arrow has another SHA-256 than recorded")]
+
+The files are streamed through this machine and kept nowhere.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tasks.core import registry
+from tasks.core.artifact import MANIFEST
+from tasks.core.errors import BadData, WrongRequest
+from tasks.core.files import FileEntry
+from tasks.core.lookup import UNKNOWN, folders
+from tasks.core.manifest import parse
+from tasks.core.progress import Progress, report
+from tasks.core.store import Absent, Store, object_key
+
+READERS = 4
+
+
+@dataclass(frozen=True)
+class Holding:
+    """A folder of the store with the files that it should hold, by object; or what is wrong with its manifest."""
+
+    folder: str
+    files: dict[str, FileEntry]
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A folder that is not to be trusted, and why."""
+
+    folder: str
+    reason: str
+
+
+def entries(store: Store, digits: Iterable[str] = ()) -> list[Holding]:
+    """Every entry, or those whose keys begin with the digits; raises WrongRequest for digits that no key has."""
+    found: dict[str, Holding] = {}
+    for each in digits or ("",):
+        chosen = [holding for step, key in folders(store, each) if (holding := _entry(store, step, key))]
+        if each and not chosen:
+            raise WrongRequest.of("key", each, f"no entry {UNKNOWN}")
+        found |= {holding.folder: holding for holding in chosen}
+    return list(found.values())
+
+
+def versions(store: Store) -> list[Holding]:
+    """Every registered version."""
+    return [
+        _version(store, name, number) for name in registry.names(store) for number in registry.versions(store, name)
+    ]
+
+
+def verify(store: Store, holdings: Sequence[Holding]) -> list[Damage]:
+    """Those of the folders that are damaged, each with the first thing that is wrong with it."""
+    wrong = {holding.folder: holding.wrong for holding in holdings if holding.wrong}
+    tasks = [(holding.folder, name, file) for holding in holdings for name, file in holding.files.items()]
+    total, done = sum(file.size for _, _, file in tasks), 0
+    with ThreadPoolExecutor(READERS) as pool:
+        found = pool.map(lambda task: _damage(store, task[1], task[2]), tasks)
+        for (folder, _, file), reason in zip(tasks, found, strict=True):
+            done += file.size
+            report(Progress("verify", done, total, "bytes"))
+            if reason:
+                wrong.setdefault(folder, reason)
+    return [Damage(folder, reason) for folder, reason in wrong.items()]
+
+
+def _entry(store: Store, step: str, key: str) -> Holding | None:
+    """None for a folder without a manifest: what a killed build left is no entry."""
+    folder = f"steps/{step}/{key}"
+    body = store.get(f"{folder}/{MANIFEST}")
+    if body is None:
+        return None
+    found = parse(body, step, key)
+    if isinstance(found, str):
+        return Holding(folder, {}, found)
+    return Holding(folder, {object_key(folder, file): file for file in found.files})
+
+
+def _version(store: Store, name: str, number: int) -> Holding:
+    folder = f"models/{name}/versions/{number}"
+    try:
+        found = registry.load(store, name, number)
+    except BadData as error:
+        return Holding(folder, {}, str(error))
+    return Holding(folder, {f"{folder}/{file.path}": file for file in found.files})
+
+
+def _damage(store: Store, name: str, file: FileEntry) -> str:
+    """What is wrong with the object, or nothing."""
+    sha256, size = hashlib.sha256(), 0
+    try:
+        for block in store.blocks(name):
+            sha256.update(block)
+            size += len(block)
+    except Absent:
+        return f"{file.path} is missing"
+    if size != file.size:
+        return f"{file.path} has {size} bytes instead of {file.size}"
+    return "" if sha256.hexdigest() == file.sha256 else f"{file.path} has another SHA-256 than recorded"
