@@ -3,6 +3,7 @@
 The request is `tasks.core.process.Request` as JSON; progress and then the result come as JSON lines.
 """
 
+import errno
 import importlib
 import json
 import os
@@ -43,6 +44,10 @@ def main(step: str, path: Path) -> int:
             answer, status = _failure(error)
         except OSError as error:
             answer, status = _failure(disk_error(error, Path(request.out)))
+        except Exception as error:  # a full disk by another name, such as safetensors' own
+            if os.strerror(errno.ENOSPC) not in str(error):
+                raise
+            answer, status = _failure(disk_error(OSError(errno.ENOSPC, str(error)), Path(request.out)))
     say(answer)
     return status
 
