@@ -3,18 +3,21 @@
 import difflib
 import os
 import re
+import signal
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
 from flows import screen, services
+from flows.cache import app as cache
 from flows.models import Json
 from flows.models import app as models
 from tasks.core.catalog import Trainable
-from tasks.core.errors import GlueflowError, WrongRequest
+from tasks.core.errors import GlueflowError, Preempted, Unavailable, WrongRequest
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, RunOptions, Training
 
@@ -33,11 +36,19 @@ app = App(
     default_parameter=Parameter(negative=""),
 )
 app.command(models)
+app.command(cache)
 
 Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
 DEFAULTS, TRAINING = RunOptions(), Training()
+PREFECT = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the log is in the UI
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else a screenful while the server is away for a moment
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",  # ours, into the UI
+    "PREFECT_CLIENT_MAX_RETRIES": "8",  # with growing pauses: a server that is away for minutes costs no run
+}
+LATER = "what was finished or saved stays, the same command goes on from there"
 
 
 @app.command
@@ -52,11 +63,17 @@ def run(
     """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
     request = _request(task, options, training)
     ui = services.server(settings())
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")  # the log is in the UI
+    for name, value in PREFECT.items():
+        os.environ.setdefault(name, value)
+    from httpx import HTTPError
+
     from flows.glue import glue
 
     with screen.progress():
-        result = glue(request)
+        try:
+            result = glue(request)
+        except HTTPError as error:
+            raise Unavailable(f"prefect: {ui or settings().api_url} is away ({error}); {LATER}") from error
     if as_json:
         return screen.print_json(result)
     model = result["model"]
@@ -82,21 +99,27 @@ def plan(
     result = preview(request, services.store(settings()))
     if as_json:
         return screen.print_json(result)
-    return screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "reason"))
+    shown = [{**step, "reason": step["reason"].replace("), ", "),\n")} for step in result["steps"]]  # one a line
+    return screen.table(f"{task} from {request.data}", shown, ("name", "key", "state", "reason"))
 
 
 @app.command
 def predict(model: str, text: str, second: str | None = None, /, *, as_json: Json = False) -> None:
     """Label and score of a text, or a pair of texts, by a registered model: NAME, NAME@latest or NAME@VERSION."""
     from tasks.core import registry
+    from tasks.core.cache import borrow
     from tasks.steps.predict import classify
 
     known = settings()
     store = services.store(known)
     version = registry.find(store, model)
-    with screen.progress():
-        folder = registry.pull(store, version, known.cache / "models" / version.name / version.content[:16])
-    found = classify(folder, [(text,) if second is None else (text, second)])[0]
+
+    def fetch(fresh: Path) -> None:
+        with screen.progress():
+            registry.pull(store, version, fresh)
+
+    with borrow(known, f"models/{version.name}/{version.content[:16]}", version.files, fetch) as folder:
+        found = classify(folder, [(text,) if second is None else (text, second)])[0]
     if as_json:
         return screen.print_json({"model": f"{version.name}@{version.version}", **found})
     return screen.tell(f"{found['label']}  {found['score']:.4f}")
@@ -139,12 +162,44 @@ def doctor(*, as_json: Json = False) -> None:
         sys.exit(1)
 
 
+@app.command
+def drill(
+    *,
+    kills: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=1000))] = 3,
+    seed: int = 1,
+    as_json: Json = False,
+) -> None:
+    """Kill runs and spoil files on this machine and bucket, below a prefix that is removed again; minutes long.
+
+    Parameters
+    ----------
+    kills
+        How often a whole run is killed at a random moment.
+    seed
+        Of the random moments.
+    """
+    from flows.drill import drill as carry_out
+
+    known = settings()
+    services.server(known)
+    store = services.store(known)
+    with screen.progress():
+        rows = carry_out(known, store, services.credentials(known), kills, seed)
+    if as_json:
+        screen.print_json(rows)
+    else:
+        screen.table("drill", rows, ("injected", "times", "survived", "how"))
+    if any(row["survived"] < row["times"] for row in rows):
+        sys.exit(1)
+
+
 def _request(task: Trainable, options: RunOptions, training: Training) -> GlueRun:
     return GlueRun(task=task, training=training, **options.model_dump())
 
 
 def main() -> None:
     """Parse, run, and turn what goes wrong into one line and an exit status."""
+    signal.signal(signal.SIGTERM, _told_to_end)
     try:
         app(exit_on_error=False, print_error=False)
     except CycloptsValidationError as error:
@@ -156,7 +211,11 @@ def main() -> None:
     except GlueflowError as error:
         _stop(str(error), error.exit_status)
     except KeyboardInterrupt:
-        _stop("interrupted", 130)
+        _stop(f"interrupted; {LATER}", 130)
+
+
+def _told_to_end(*_: object) -> NoReturn:
+    raise Preempted(f"told to end; {LATER}")
 
 
 def _stop(line: str, status: int) -> None:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from tasks.core import progress as work
 
-NUMBERS = ("seconds", "size", "version")
+NUMBERS = ("seconds", "size", "survived", "times", "version")
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 

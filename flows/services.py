@@ -29,6 +29,19 @@ def server(known: Settings) -> str:
     return running.ui_url
 
 
+def credentials(known: Settings) -> dict[str, str]:
+    """What a process of its own needs in its environment to reach the same store; nothing if it is the person's own."""
+    running = None if known.bucket else stack.current(known.home)
+    if running is None:
+        return {}
+    return {
+        "AWS_ENDPOINT_URL_S3": running.endpoint,
+        "AWS_ACCESS_KEY_ID": running.access_key,
+        "AWS_SECRET_ACCESS_KEY": running.secret_key,
+        "AWS_REGION": "us-east-1",
+    }
+
+
 def answers(api_url: str) -> None:
     """Raise Unavailable, or WrongRequest for what is no address, unless Prefect's API answers there."""
     if not api_url.startswith(("http://", "https://")):

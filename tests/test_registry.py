@@ -143,7 +143,7 @@ def test_a_manifest_that_was_tampered_with_is_refused(corner: Corner, tmp_path: 
     body = corner.store.get(key)
     assert body
     corner.store.put(key, body.replace(b'"size": 1', b'"size": 2'))
-    with pytest.raises(BadData, match="does not describe that version"):
+    with pytest.raises(BadData, match="its seal is broken"):
         registry.load(corner.store, "mrpc", 1)
     corner.store.put(key, body.replace(b'"config.json"', b'"../config.json"'))
     with pytest.raises(BadData, match="damaged"):

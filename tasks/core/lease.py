@@ -40,6 +40,14 @@ class Claim:
         return json.dumps(asdict(self)).encode()
 
 
+def _term(body: bytes) -> int:
+    """The term of a claim; 0 if it is damaged, so that it is taken over like any other that stays as it is."""
+    try:
+        return int(json.loads(body)["term"])
+    except (ValueError, TypeError, KeyError):
+        return 0
+
+
 class Lease:
     """A claim that is ours, kept alive by a thread until it is released."""
 
@@ -93,9 +101,13 @@ def exclusive(store: Store, key: str, seconds: float, done: Callable[[], bool]) 
     lease = _acquire(store, key, seconds, done)
     try:
         yield lease
-    finally:
-        if lease:
-            _let_go(lease)
+    except BaseException:
+        with suppress(GlueflowError):  # what went wrong within the block matters more than a store that is away
+            if lease:
+                _let_go(lease)
+        raise
+    if lease:
+        _let_go(lease)
 
 
 def _let_go(lease: Lease) -> None:
@@ -114,15 +126,18 @@ def _acquire(store: Store, key: str, seconds: float, done: Callable[[], bool]) -
             body, held = found
             if held != seen:
                 seen, since = held, time.monotonic()
-            mine = replace(mine, term=json.loads(body)["term"] + 1)
+            mine = replace(mine, term=_term(body) + 1)
             expired = time.monotonic() - since >= seconds
             etag = store.swap(key, mine.encoded(), held) if expired else None
         if etag:
             lease = Lease(store, key, mine, etag, seconds)
-            if done():  # by the holder before us
-                _let_go(lease)
-                return None
-            return lease
+            needed = False
+            try:
+                needed = not done()  # by the holder before us
+            finally:
+                if not needed:
+                    _let_go(lease)
+            return lease if needed else None
         if done():
             return None
         time.sleep(seconds / BEATS * random.uniform(0.2, 0.5))  # noqa: S311  # jitter, no secret

@@ -11,10 +11,11 @@ from pydantic import Field, ValidationError
 
 from tasks.core.files import SHA256, FileEntry, content_digest
 from tasks.core.keys import digest
-from tasks.core.specs import Frozen, StepName
+from tasks.core.sealed import Sealed
+from tasks.core.specs import StepName
 
 
-class Manifest(Frozen):
+class Manifest(Sealed):
     """What a step wrote, from what, and the few figures that later readers want without opening a file."""
 
     step: StepName
@@ -30,9 +31,6 @@ class Manifest(Frozen):
     def digest(self) -> str:
         """Digest of the content; what is built from this entry records it."""
         return content_digest(self.files)
-
-    def encoded(self) -> bytes:
-        return self.model_dump_json(indent=1).encode()
 
 
 def parse(body: bytes, step: str, key: str) -> Manifest | str:

@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -24,6 +23,7 @@ from threading import Thread, Timer
 from typing import IO, Any
 
 from tasks.core.errors import KINDS, GlueflowError, StepFailed
+from tasks.core.hold import scratch_folder
 from tasks.core.plan import PlannedStep
 from tasks.core.progress import Keeper, Progress, Saved, report
 from tasks.core.resume import Uploads, restore
@@ -61,8 +61,8 @@ def run_step(
 
     With `saves`, its states are kept in that store as it goes on, and it goes on from the newest of them.
     """
-    with tempfile.TemporaryDirectory(prefix=f"{step.step}-", dir=settings.scratch) as folder:
-        resume = Path(folder) / "resume"
+    with scratch_folder(settings.scratch, f"{step.step}-process") as folder:
+        resume = folder / "resume"
         step_saved = restore(saves, step.key, resume) if saves else 0
         request = Request(
             step=step.step,
@@ -76,9 +76,10 @@ def run_step(
             save_every=settings.save_every,
             resume=str(resume) if step_saved else "",
         )
-        (Path(folder) / "request.json").write_text(json.dumps(asdict(request)))
+        (folder / "request.json").write_text(json.dumps(asdict(request)))
         command = [sys.executable, "-m", "tasks.steps", step.step, f"{folder}/request.json"]
-        answer, status, errors = _run(command, folder, settings.threads, Uploads(saves, step.key) if saves else None)
+        uploads = Uploads(saves, step.key) if saves else None
+        answer, status, errors = _run(command, str(folder), settings.threads, uploads)
         if answer is None:
             failed = StepFailed(f"{step.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
             failed.add_note("\n".join(errors))  # Prefect logs it with the traceback

@@ -12,22 +12,24 @@ The content's marker is written before the manifest, so that a writer that sees 
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from tasks.core.errors import BadData, Damaged, Unavailable, WrongRequest
+from tasks.core.errors import BadData, Damaged, Denied, Unavailable, WrongRequest
 from tasks.core.files import SHA256, FileEntry, content_digest, damage
 from tasks.core.progress import Progress, report
-from tasks.core.specs import NAME, Frozen
-from tasks.core.store import Store
+from tasks.core.sealed import Sealed
+from tasks.core.specs import NAME
+from tasks.core.store import Absent, Store
 
 REGISTRABLE = re.compile(r"^[\w.-]+\.(safetensors|json|txt|md|model)$")
 MANIFEST = "manifest.json"
 
 
-class Version(Frozen):
+class Version(Sealed):
     """One version of a model: what it is, what it was made from, and every file with its digest."""
 
     name: Annotated[str, Field(pattern=NAME)]
@@ -60,8 +62,7 @@ def register(
     content = content_digest(files.values())
     while True:
         newest = max(versions(store, name), default=0)
-        marker = store.get(f"models/{name}/digests/{content}.json")
-        number = json.loads(marker)["version"] if marker else newest + 1
+        number = _number_of(store, name, content) or newest + 1
         mine = Version(
             name=name,
             version=number,
@@ -72,18 +73,41 @@ def register(
             sources=dict(sources),
         )
         claim = f"models/{name}/claims/{number}.json"
-        if not store.create(claim, mine.model_dump_json(indent=1).encode()):
-            mine = _claimed(store, claim)
+        if not store.create(claim, mine.encoded()):
+            mine = _claimed(store, name, number)
         complete(store, mine)
         if mine.content == content:
             return mine
 
 
-def _claimed(store: Store, key: str) -> Version:
+def _number_of(store: Store, name: str, content: str) -> int | None:
+    """The number that the content's marker gives it; if the marker is damaged, the one under which it is there."""
+    marker = store.get(f"models/{name}/digests/{content}.json")
+    if marker is None:
+        return None
+    with suppress(ValueError, TypeError, KeyError):  # damaged: the marker, or the claim that it leads to
+        number = int(json.loads(marker)["version"])
+        claim = store.get(f"models/{name}/claims/{number}.json")
+        if claim and Version.model_validate_json(claim).content == content:
+            return number
+    there = versions(store, name)
+    return next((number for number in there if load(store, name, number).content == content), None)
+
+
+def _claimed(store: Store, name: str, number: int) -> Version:
+    """What the number was claimed for. A damaged claim is put right from the version's manifest: they are the same."""
+    key = f"models/{name}/claims/{number}.json"
     body = store.get(key)
     if body is None:
         raise Unavailable(f"store: {store.uri(key)} vanished while it was read; try again")
-    return Version.model_validate_json(body)
+    try:
+        return Version.model_validate_json(body)
+    except ValidationError:
+        if number not in versions(store, name):
+            raise BadData(f"model: {store.uri(key)} is damaged and its version is not there; remove it") from None
+    found = load(store, name, number)
+    store.put(key, found.encoded())
+    return found
 
 
 def complete(store: Store, version: Version) -> None:
@@ -97,10 +121,15 @@ def complete(store: Store, version: Version) -> None:
             store.copy(version.sources[file.path], target)
         done += file.size
         report(Progress("register", done, total, "bytes"))
-    store.create(
-        f"models/{version.name}/digests/{version.content}.json", json.dumps({"version": version.version}).encode()
-    )
-    store.create(f"{version.folder}/{MANIFEST}", version.model_dump_json(indent=1).encode())
+    marker = json.dumps({"version": version.version}).encode()
+    _settle(store, f"models/{version.name}/digests/{version.content}.json", marker)
+    _settle(store, f"{version.folder}/{MANIFEST}", version.encoded())
+
+
+def _settle(store: Store, key: str, body: bytes) -> None:
+    """Create what the claim says; anything else that is there is damage, for all who complete it write the same."""
+    if not store.create(key, body):
+        store.put(key, body)
 
 
 def versions(store: Store, name: str) -> list[int]:
@@ -158,16 +187,30 @@ def find(store: Store, reference: str) -> Version:
 
 
 def pull(store: Store, version: Version, folder: Path) -> Path:
-    """Download the version into `folder`, each file checked against its SHA-256; raises BadData if one differs."""
+    """Download the version into `folder`, each file checked against its SHA-256. Raises Damaged if one differs twice;
+    it is then set aside, so that the version's pipeline copies it anew."""
     folder.mkdir(parents=True, exist_ok=True)
-    if damage(folder, version.files) is None:
+    for _ in range(2):  # what was spoilt on the way is no damage
+        if damage(folder, version.files) is None:
+            return folder
+        for file in _wrong(folder, version):
+            with suppress(Absent):
+                store.download(f"{version.folder}/{file.path}", folder / file.path)
+    if (reason := damage(folder, version.files)) is None:
         return folder
+    for file in _wrong(folder, version):
+        _set_aside(store, f"{version.folder}/{file.path}")
     for file in version.files:
-        store.download(f"{version.folder}/{file.path}", folder / file.path)
-    if wrong := damage(folder, version.files):
-        for file in version.files:
-            (folder / file.path).unlink(missing_ok=True)
-        raise Damaged(
-            f"model: {version.name}@{version.version} is damaged in the store: {wrong}; run its pipeline again"
-        )
-    return folder
+        (folder / file.path).unlink(missing_ok=True)
+    raise Damaged(f"model: {version.name}@{version.version} is damaged in the store: {reason}; run its pipeline again")
+
+
+def _wrong(folder: Path, version: Version) -> list[FileEntry]:
+    return [file for file in version.files if damage(folder, [file])]
+
+
+def _set_aside(store: Store, key: str) -> None:
+    """Move a damaged file to `quarantine/`. Who may not write leaves it to those who may."""
+    with suppress(Absent, Denied):
+        store.copy(key, f"quarantine/{key}")
+        store.delete(key)

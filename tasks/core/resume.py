@@ -20,14 +20,14 @@ from pydantic import Field, ValidationError
 from tasks.core.errors import GlueflowError
 from tasks.core.files import SHA256, FileEntry, damage, entries
 from tasks.core.progress import Progress, Saved, report
-from tasks.core.specs import Frozen
+from tasks.core.sealed import Sealed
 from tasks.core.store import Absent, Store, object_key
 
 KEPT = 2
 log = logging.getLogger(__name__)
 
 
-class Checkpoint(Frozen):
+class Checkpoint(Sealed):
     """A training of `key` after `step` optimizer steps."""
 
     key: Annotated[str, Field(pattern=SHA256)]
@@ -46,7 +46,7 @@ def save(store: Store, key: str, saved: Saved) -> None:
             store.upload(Path(saved.folder) / file.path, target, file.sha256)
         done += file.size
         report(Progress("save", done, total, "bytes"))
-    store.put(_name(key, saved.step), mine.model_dump_json(indent=1).encode())
+    store.put(_name(key, saved.step), mine.encoded())
     _keep(store, key, KEPT)
 
 
