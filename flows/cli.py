@@ -45,7 +45,6 @@ DEFAULTS, TRAINING = RunOptions(), Training()
 PREFECT = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the log is in the UI
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else a screenful while the server is away for a moment
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks",  # ours, into the UI
     "PREFECT_CLIENT_MAX_RETRIES": "8",  # with growing pauses: a server that is away for minutes costs no run
 }
 LATER = "what was finished or saved stays, the same command goes on from there"

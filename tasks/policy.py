@@ -5,6 +5,7 @@ Prefect's own result cache is left out of it. Its records are not checksummed, i
 in the state `Cached`, which the UI shows as Prefect's own cache hits.
 """
 
+import logging
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
@@ -14,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.logging import get_run_logger
+from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Crashed
 
 from tasks.core.artifact import Build, Check, Outcome, get_or_build
@@ -25,6 +27,9 @@ from tasks.core.settings import Settings, settings
 from tasks.core.store import Store, open_store
 
 Inputs = Mapping[str, Manifest]
+_log = logging.getLogger("tasks")  # all of ours: what they say is shown with the run in the UI
+_log.setLevel(logging.INFO)
+_log.addHandler(APILogHandler())
 
 
 def step_options(name: str) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy
-from tasks.core.errors import Damaged
+from tasks.core.errors import Damaged, GlueflowError
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import EncodeSpec, FetchSpec
 from tests.conftest import Corner
+from tests.replay import steps
 
 FETCH = PlannedStep("fetch", FetchSpec(task="mrpc", data="sample:v1:800"), {}, {})
 ENCODE = PlannedStep("encode", EncodeSpec(task="mrpc", checkpoint="sha256:aa", max_length=8), {"fetch": FETCH.key}, {})
@@ -121,3 +122,33 @@ def test_files_without_a_manifest_are_no_entry(corner: Corner) -> None:
     fetched(corner)
     corner.store.delete(f"{FETCH.folder}/{MANIFEST}")
     assert find(corner.store, FETCH, {}).state == "absent"
+
+
+@pytest.mark.parametrize(
+    ("facts", "counts"),
+    [
+        ({"steps": 690, "planned_steps": 690, "ended": "planned"}, True),
+        ({"steps": 460, "planned_steps": 690, "ended": "early stop"}, True),
+        ({"steps": 689, "planned_steps": 690, "ended": "planned"}, False),
+        ({"steps": 689, "planned_steps": 690}, False),
+        ({}, False),
+    ],
+)
+def test_a_training_that_did_not_reach_its_end_never_counts(
+    corner: Corner, facts: dict[str, Any], counts: bool
+) -> None:
+    """Whoever asks for the entry, to evaluate or to register, asks by this."""
+    train = steps()[2]
+    done = get_or_build(corner.store, corner.settings, FETCH, {}, build).manifest
+    inputs = {"encode": get_or_build(corner.store, corner.settings, ENCODE, {"fetch": done}, build).manifest}
+
+    def work(out: Path, _folders: Folders) -> dict[str, Any]:
+        (out / "model.safetensors").write_text("weights")
+        return facts
+
+    if counts:
+        get_or_build(corner.store, corner.settings, train, inputs, work)
+    else:
+        with pytest.raises(GlueflowError, match="did not reach its planned end"):
+            get_or_build(corner.store, corner.settings, train, inputs, work)
+    assert find(corner.store, train, inputs).state == ("sound" if counts else "absent")

@@ -13,7 +13,7 @@ from prefect.client.schemas.objects import TaskRun
 from flows.glue import glue
 from infra.stack import Stack
 from tasks.core.settings import settings
-from tasks.core.specs import GlueRun, Training
+from tasks.core.specs import STEPS, GlueRun, Training
 from tasks.policy import store_of
 from tests.conftest import Corner
 from tests.test_run import ROWS, task_runs
@@ -83,6 +83,23 @@ def test_a_refusal_is_not_retried(fault: Any, tiny: Path, stack: Stack) -> None:
     assert state.is_failed()
     shown = task_runs(stack, "glue-mrpc-seed22")
     assert (shown["tokenize"].run_count, shown["tokenize"].state_name) == (1, "Failed")
+
+
+def test_the_form_of_the_ui_can_force_a_step(fault: Any, tiny: Path) -> None:
+    """Prefect hands over what the form holds as plain JSON."""
+    form = {"data": ROWS, "checkpoint": f"file:{tiny}", "seed": 24, "training": {"epochs": 1}}
+    assert run_form(form)["register"] == "built"
+    assert set(run_form(form).values()) == {"reused"}
+    assert [name for name, state in run_form({**form, "force": ["register"]}).items() if state == "built"] == [
+        "register"
+    ]
+    fields = glue.parameters.definitions["GlueRun"]["properties"]
+    assert fields["force"]["items"]["enum"] == list(STEPS)
+
+
+def run_form(form: dict[str, Any]) -> dict[str, str]:
+    found: Any = glue(**glue.validate_parameters({"run": form}))
+    return {step["name"]: step["state"] for step in found["steps"]}
 
 
 def test_bad_data_is_not_retried(inside: Corner, tiny: Path, stack: Stack, tmp_path: Path) -> None:

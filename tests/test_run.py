@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterTaskRunId
 from prefect.client.schemas.objects import TaskRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -45,6 +45,13 @@ def task_runs(stack: Stack, flow_run: str) -> dict[str, TaskRun]:
         chosen = max((run for run in runs if run.name == flow_run), key=lambda run: run.start_time or run.created)
         found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[chosen.id])))
     return {run.name: run for run in found}
+
+
+def logged(stack: Stack, run: TaskRun) -> list[str]:
+    """The lines of the task run's log, as the UI shows them."""
+    wanted = LogFilter(task_run_id=LogFilterTaskRunId(any_=[run.id]))
+    with temporary_settings({PREFECT_API_URL: stack.api_url}), get_client(sync_client=True) as client:
+        return [line.message for line in client.read_logs(wanted)]
 
 
 def test_the_result_says_what_was_done(first: Any) -> None:
@@ -122,7 +129,9 @@ def test_another_machine_reuses_what_the_first_built(
     assert {step["state"] for step in other["steps"]} == {"reused"}
 
 
-def test_a_new_learning_rate_reuses_fetch_and_encode(user: Corner, first: Any, arguments: list[str]) -> None:
+def test_a_new_learning_rate_reuses_fetch_and_encode_and_says_why_it_trains(
+    user: Corner, first: Any, arguments: list[str], stack: Stack
+) -> None:
     planned = user.json("plan", *arguments, "--learning-rate", "1e-3")
     found = user.json("run", *arguments, "--learning-rate", "1e-3")
     states = [step["state"] for step in found["steps"]]
@@ -130,6 +139,12 @@ def test_a_new_learning_rate_reuses_fetch_and_encode(user: Corner, first: Any, a
     assert [step["state"] for step in planned["steps"]] == ["reuse", "reuse", "build", "build", "build"]
     assert [step["key"] for step in planned["steps"]] == [step["key"] for step in found["steps"]]
     assert found["model"]["version"] > first["model"]["version"]
+    why = "never built with learning_rate 0.001 (there is 5e-05)"
+    assert planned["steps"][2]["reason"] == why
+    training = task_runs(stack, "glue-mrpc-seed7")["fine-tune"]
+    assert training.state
+    assert str(training.state.message).endswith(why)
+    assert [line for line in logged(stack, training) if line.endswith(f"is built: {why}")]
 
 
 def test_force_builds_a_step_anew_and_equal_bytes_change_nothing_else(
@@ -140,6 +155,17 @@ def test_force_builds_a_step_anew_and_equal_bytes_change_nothing_else(
     assert states.pop("finetune") == "built"
     assert set(states.values()) == {"reused"}  # training on one kind of CPU is bit-exact
     assert found["model"] == first["model"]
+
+
+def test_prefect_keeps_no_result_that_could_be_believed(
+    user: Corner, first: Any, arguments: list[str], tmp_path: Path
+) -> None:
+    """Not even where its own settings ask for it: no record, no pickle, nothing to poison."""
+    storage = tmp_path / "storage"
+    asked = {"PREFECT_LOCAL_STORAGE_PATH": str(storage), "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true"}
+    found = user.json("run", *arguments, "--force", "register", **asked)
+    assert [step["state"] for step in found["steps"]] == ["reused"] * 4 + ["built"]
+    assert not storage.exists() or not list(storage.iterdir())
 
 
 def test_a_version_that_lost_a_file_is_registered_again_and_alone(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.core.cache import borrow, evict, keep
-from tasks.core.errors import CommitUnknown, Damaged, disk_error
+from tasks.core.errors import CommitUnknown, Damaged, GlueflowError, disk_error
 from tasks.core.explain import explain
 from tasks.core.files import damage, entries
 from tasks.core.hold import scratch_folder
@@ -147,6 +147,8 @@ def _build(
             seconds=round(time.monotonic() - start, 3),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+        if isinstance(wrong := parse(mine.encoded(), step.step, step.key), str):
+            raise GlueflowError(f"{step.step}: what was built does not count: {wrong}")
         with keep(settings, _place(mine), out) as kept:
             upload(store, step.folder, mine, kept)
     lease.check()

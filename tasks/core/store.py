@@ -98,8 +98,9 @@ class Store:
         except Unavailable:
             found = None
         if found is None:
-            line = f"store: whether {self.uri(key)} was written is unknown; try again ({error})"
-            raise CommitUnknown(line) from error
+            raise CommitUnknown(
+                f"store: whether {self.uri(key)} was written is unknown; try again ({error})"
+            ) from error
         return found
 
     def put(self, key: str, body: bytes) -> None:
