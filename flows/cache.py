@@ -12,7 +12,6 @@ from flows import screen, services
 from flows.models import Json
 from tasks.core import pins, sweep
 from tasks.core import verify as sound
-from tasks.core.artifact import quarantine
 from tasks.core.collect import KINDS, WHY, Garbage, Reach, Rules, garbage
 from tasks.core.errors import WrongRequest
 from tasks.core.explain import fields, nearest, short
@@ -103,7 +102,7 @@ def verify(*keys: Key, repair: bool = False, as_json: Json = False) -> None:
     Parameters
     ----------
     repair
-        Set damaged entries aside, so that the next run builds them anew.
+        Set what is damaged aside, so that the next run makes it anew.
     """
     store = services.store(settings())
     chosen = sound.entries(store, keys) + ([] if keys else sound.versions(store))
@@ -111,10 +110,9 @@ def verify(*keys: Key, repair: bool = False, as_json: Json = False) -> None:
         found = sound.verify(store, chosen)
     rows = []
     for damage in found:
-        mend = repair and damage.folder.startswith("steps/")
-        if mend:
-            quarantine(store, damage.folder, damage.reason)
-        rows.append({"name": damage.folder, "reason": damage.reason, "state": "set aside" if mend else "damaged"})
+        if repair:
+            sound.repair(store, damage)
+        rows.append({"name": damage.folder, "reason": damage.reason, "state": "set aside" if repair else "damaged"})
     files = sum(len(holding.files) for holding in chosen)
     if as_json:
         screen.print_json({"folders": len(chosen), "files": files, "damaged": rows})

@@ -71,16 +71,21 @@ def _store(known: Settings) -> Iterator[Check]:
 
 
 def _conditional_put(store: Store) -> Check:
-    """Two writers of one key: the second must be refused, or versions could be lost on this store."""
-    key = f"doctor/{uuid4()}"
+    """Two writers of one key: the second must be refused, to create, to replace and to delete, or versions and entries
+    could be lost on this store."""
+    key, other = f"doctor/{uuid4()}", '"0123456789abcdef0123456789abcdef"'
     try:
         first, second = store.create(key, b"first"), store.create(key, b"second")
-        sound = first and not second and store.get(key) == b"first"
+        replaced, removed = store.swap(key, b"third", other), store.remove(key, other)
+        sound = first and not second and not replaced and not removed and store.get(key) == b"first"
         store.delete(key)
     except GlueflowError as error:
         return _check("conditional writes", False, str(error), "the credentials must be able to write and delete")
     return _check(
-        "conditional writes", sound, "enforced" if sound else "ignored", "use a store that honours If-None-Match"
+        "conditional writes",
+        sound,
+        "enforced" if sound else "ignored",
+        "use a store that honours If-None-Match and If-Match",
     )
 
 

@@ -4,7 +4,6 @@
     faults.at(17, "503")       # the 17th request from now on is answered 503, once; "lost": carried out, then 500
     faults.after(17, "denied") # every request from the 17th on
     faults.seen                # ["GetObject …/manifest.json", …]: what was asked
-    faults.inject("403", lambda operation, url: "/steps/" in url, times=2)
 
 `Proxy` stands between a client and a server instead, and spoils the bodies of what is downloaded.
 """

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy
+from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy, quarantine
 from tasks.core.errors import Damaged, GlueflowError
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import EncodeSpec, FetchSpec
+from tasks.core.store import Store
 from tests.conftest import Corner
 from tests.replay import steps
 
@@ -70,6 +71,38 @@ def test_a_damaged_file_never_reaches_a_reader(corner: Corner, tmp_path: Path, d
         third = corner.another_machine(tmp_path / "third")
         assert read(third, manifest) == "rows"
     assert read(reader, manifest) == "rows"
+
+
+def test_what_was_spoilt_on_the_way_is_no_damage(
+    corner: Corner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first download with a flipped bit, a second one without: the entry stays where it is."""
+    manifest = fetched(corner).manifest
+    honest, spoilt = Store.download, list[str]()
+
+    def spoil(store: Store, key: str, path: Path) -> None:
+        honest(store, key, path)
+        if key not in spoilt:
+            spoilt.append(key)
+            path.write_bytes(path.read_bytes()[:-1] + b"?")
+
+    monkeypatch.setattr(Store, "download", spoil)
+    reader = corner.another_machine(tmp_path / "other")
+    with local_copy(reader.store, reader.settings, manifest) as folder:
+        assert (folder / "train.arrow").read_text() == "rows"
+    assert len(spoilt) == 2
+    assert corner.keys("quarantine/") == set()
+    assert find(corner.store, FETCH, {}).state == "sound"
+
+
+def test_a_sleeper_does_not_set_aside_what_was_built_meanwhile(corner: Corner) -> None:
+    """It found the entry damaged; when it wakes up, another run has built it anew."""
+    fetched(corner)
+    corner.store.put(f"{FETCH.folder}/{MANIFEST}", b"{}")
+    seen = find(corner.store, FETCH, {})
+    again = fetched(corner)
+    quarantine(corner.store, FETCH.folder, seen.reason, seen.tag)
+    assert find(corner.store, FETCH, {}).manifest == again.manifest
 
 
 def test_a_damaged_local_copy_is_replaced(corner: Corner) -> None:

@@ -78,8 +78,8 @@ def test_what_a_version_was_made_from_stays_and_the_rest_goes(corner: Corner, pl
     register(corner, kept)
     store, key = corner.store, kept["finetune"].key
     quarantine_of = f"steps/encode/{'e' * 64}"
-    store.put(f"{quarantine_of}/manifest.json", b"{}")
-    quarantine(store, quarantine_of, "damaged")
+    tag = store.created(f"{quarantine_of}/manifest.json", b"{}")
+    quarantine(store, quarantine_of, "damaged", str(tag))
     strays = {
         f"steps/finetune/{key}/{'0' * 16}/data.json": "stray",
         f"steps/fetch/{'f' * 64}/{'0' * 16}/data.json": "stray",

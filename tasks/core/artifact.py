@@ -9,7 +9,7 @@ killed anywhere between leaves files that nobody refers to, never an entry that 
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,14 +18,15 @@ from typing import Any, Literal
 from tasks.core.cache import borrow, evict, keep
 from tasks.core.errors import CommitUnknown, Damaged, GlueflowError, disk_error
 from tasks.core.explain import explain
-from tasks.core.files import damage, entries
+from tasks.core.files import entries
 from tasks.core.hold import scratch_folder
 from tasks.core.lease import Lease, exclusive
 from tasks.core.manifest import Manifest, parse
 from tasks.core.plan import PlannedStep
 from tasks.core.progress import Progress, report
 from tasks.core.settings import Settings
-from tasks.core.store import Absent, Store, object_key
+from tasks.core.store import Store, object_key
+from tasks.core.transfer import download
 
 Facts = dict[str, Any]
 Folders = Callable[[], dict[str, Path]]
@@ -37,11 +38,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Finding:
-    """What the store holds for a key: a sound entry, or the reason why it does not count."""
+    """What the store holds for a key: a sound entry, or the reason why it does not count; its manifest has that tag."""
 
     state: Literal["sound", "absent", "stale", "damaged"]
     reason: str = ""
     manifest: Manifest | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,24 +59,25 @@ class Outcome:
 def find(store: Store, step: PlannedStep, inputs: Mapping[str, Manifest], check: Check | None = None) -> Finding:
     """Whether the step's entry counts: its manifest is well formed, its files are there with the recorded sizes, and
     it was made from the inputs as they are now. `check` may name more that is damaged. Writes nothing."""
-    body = store.get(f"{step.folder}/{MANIFEST}")
-    if body is None:
+    held = store.read(f"{step.folder}/{MANIFEST}")
+    if held is None:
         return Finding("absent", "never built")
+    body, tag = held
     found = parse(body, step.step, step.key)
     if isinstance(found, str):
-        return Finding("damaged", found)
+        return Finding("damaged", found, tag=tag)
     sizes = store.sizes(step.folder + "/")
     for file in found.files:
         size = sizes.get(object_key(step.folder, file))
         if size != file.size:
-            held = "is missing" if size is None else f"has {size} bytes instead of {file.size}"
-            return Finding("damaged", f"{file.path} {held}")
+            is_it = "is missing" if size is None else f"has {size} bytes instead of {file.size}"
+            return Finding("damaged", f"{file.path} {is_it}", tag=tag)
     for name, manifest in inputs.items():
         if found.inputs.get(name) != manifest.digest:
-            return Finding("stale", f"{name} was built anew with other bytes", found)
+            return Finding("stale", f"{name} was built anew with other bytes", found, tag)
     if check and (wrong := check(found)):
-        return Finding("damaged", wrong)
-    return Finding("sound", manifest=found)
+        return Finding("damaged", wrong, tag=tag)
+    return Finding("sound", "", found, tag)
 
 
 def get_or_build(
@@ -102,7 +105,7 @@ def get_or_build(
             return get_or_build(store, settings, step, inputs, build, force, check)  # another run has built it
         log.info("%s %s is built: %s", step.step, step.key[:12], reason)
         if finding.state == "damaged":
-            quarantine(store, step.folder, finding.reason)
+            quarantine(store, step.folder, finding.reason, finding.tag)
         try:
             manifest = _build(store, settings, step, inputs, build, lease, force or finding.state == "stale")
         except OSError as error:
@@ -170,24 +173,26 @@ def commit(store: Store, key: str, mine: Manifest, replace: bool) -> Manifest:
     """Put the manifest in place; whoever was first wins, unless what is there is to be replaced."""
     if store.create(key, mine.encoded()):
         return mine
-    body = store.get(key)
-    if body is None:
+    held = store.read(key)
+    if held is None:
         raise CommitUnknown(f"store: {store.uri(key)} vanished while it was written; try again")
-    found = parse(body, mine.step, mine.key)
+    found = parse(held[0], mine.step, mine.key)
     if isinstance(found, Manifest) and (not replace or (found.digest, found.inputs) == (mine.digest, mine.inputs)):
         return found
-    store.put(key, mine.encoded())
+    if store.swap(key, mine.encoded(), held[1]) is None:
+        raise CommitUnknown(f"store: {store.uri(key)} was changed by another run while it was replaced; try again")
     return mine
 
 
-def quarantine(store: Store, folder: str, reason: str) -> None:
-    """Set a damaged entry's manifest aside with the reason, so that it no longer counts and can be looked into."""
-    body = store.get(f"{folder}/{MANIFEST}")
-    if body is not None:
+def quarantine(store: Store, folder: str, reason: str, tag: str) -> None:
+    """Set the damaged entry whose manifest has that tag aside with the reason, so that it no longer counts and can be
+    looked into. One that another run has put in its place meanwhile stays."""
+    held = store.read(f"{folder}/{MANIFEST}")
+    if held and held[1] == tag:
         place = f"quarantine/{folder}/{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
-        store.put(f"{place}/{MANIFEST}", body)
+        store.put(f"{place}/{MANIFEST}", held[0])
         store.put(f"{place}/reason.txt", reason.encode())
-        store.delete(f"{folder}/{MANIFEST}")
+        store.remove(f"{folder}/{MANIFEST}", tag)
 
 
 def local_copy(store: Store, settings: Settings, manifest: Manifest) -> AbstractContextManager[Path]:
@@ -196,14 +201,14 @@ def local_copy(store: Store, settings: Settings, manifest: Manifest) -> Abstract
 
     def fetch(fresh: Path) -> None:
         folder = f"steps/{manifest.step}/{manifest.key}"
-        for file in manifest.files:
-            path = fresh / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with suppress(Absent):  # which is damage, too
-                store.download(object_key(folder, file), path)
-        if wrong := damage(fresh, manifest.files):
-            quarantine(store, folder, wrong)
-            raise Damaged(f"store: the entry {store.uri(folder)} was damaged ({wrong}) and set aside; run again")
+        wrong = download(store, fresh, {file: object_key(folder, file) for file in manifest.files})
+        if not wrong:
+            return
+        reason = next(iter(wrong.values()))
+        held = store.read(f"{folder}/{MANIFEST}")
+        if held and parse(held[0], manifest.step, manifest.key) == manifest:
+            quarantine(store, folder, reason, held[1])
+        raise Damaged(f"store: the entry {store.uri(folder)} was damaged ({reason}) and set aside; run again")
 
     return borrow(settings, _place(manifest), manifest.files, fetch)
 

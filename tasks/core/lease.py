@@ -72,8 +72,8 @@ class Lease:
         """Stop keeping it alive and let the next one have it at once; raises LeaseLost if another has it already."""
         self._stop.set()
         self._thread.join()
-        self.check()  # for the next `seconds` nobody can take it over
-        self._store.delete(self._key)
+        if self._lost or not self._store.remove(self._key, self._etag):
+            raise LeaseLost(f"lease: {self._key} was taken over by another run while this one was away")
 
     def _write(self, claim: Claim) -> None:
         etag = None if self._lost else self._store.swap(self._key, claim.encoded(), self._etag)

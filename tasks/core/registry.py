@@ -19,11 +19,12 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from tasks.core.errors import BadData, Damaged, Denied, Unavailable, WrongRequest
-from tasks.core.files import SHA256, FileEntry, content_digest, damage
+from tasks.core.files import SHA256, FileEntry, content_digest
 from tasks.core.progress import Progress, report
 from tasks.core.sealed import Sealed
 from tasks.core.specs import NAME
 from tasks.core.store import Absent, Store
+from tasks.core.transfer import download
 
 REGISTRABLE = re.compile(r"^[\w.-]+\.(safetensors|json|txt|md|model)$")
 MANIFEST = "manifest.json"
@@ -187,30 +188,21 @@ def find(store: Store, reference: str) -> Version:
 
 
 def pull(store: Store, version: Version, folder: Path) -> Path:
-    """Download the version into `folder`, each file checked against its SHA-256. Raises Damaged if one differs twice;
-    it is then set aside, so that the version's pipeline copies it anew."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for _ in range(2):  # what was spoilt on the way is no damage
-        if damage(folder, version.files) is None:
-            return folder
-        for file in _wrong(folder, version):
-            with suppress(Absent):
-                store.download(f"{version.folder}/{file.path}", folder / file.path)
-    if (reason := damage(folder, version.files)) is None:
+    """Download the version into `folder`, each file checked against its SHA-256. Raises Damaged if one is not what was
+    registered; it is then set aside, so that the version's pipeline copies it anew."""
+    wrong = download(store, folder, {file: f"{version.folder}/{file.path}" for file in version.files})
+    if not wrong:
         return folder
-    for file in _wrong(folder, version):
-        _set_aside(store, f"{version.folder}/{file.path}")
+    for file in wrong:
+        set_aside(store, f"{version.folder}/{file.path}")
     for file in version.files:
         (folder / file.path).unlink(missing_ok=True)
+    reason = next(iter(wrong.values()))
     raise Damaged(f"model: {version.name}@{version.version} is damaged in the store: {reason}; run its pipeline again")
 
 
-def _wrong(folder: Path, version: Version) -> list[FileEntry]:
-    return [file for file in version.files if damage(folder, [file])]
-
-
-def _set_aside(store: Store, key: str) -> None:
-    """Move a damaged file to `quarantine/`. Who may not write leaves it to those who may."""
+def set_aside(store: Store, key: str) -> None:
+    """Move a version's damaged file to `quarantine/`. Who may not write leaves it to those who may."""
     with suppress(Absent, Denied):
         store.copy(key, f"quarantine/{key}")
         store.delete(key)

@@ -18,10 +18,11 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from tasks.core.errors import GlueflowError
-from tasks.core.files import SHA256, FileEntry, damage, entries
+from tasks.core.files import SHA256, FileEntry, entries
 from tasks.core.progress import Progress, Saved, report
 from tasks.core.sealed import Sealed
-from tasks.core.store import Absent, Store, object_key
+from tasks.core.store import Store, object_key
+from tasks.core.transfer import download
 
 KEPT = 2
 log = logging.getLogger(__name__)
@@ -131,17 +132,11 @@ def _read(store: Store, name: str) -> Checkpoint | str:
 
 def _download(store: Store, checkpoint: Checkpoint, into: Path) -> str | None:
     """Fetch the files; what is wrong with them, or None. A damaged object is removed, so that it is written again."""
-    into.mkdir(parents=True, exist_ok=True)
-    for file in checkpoint.files:
-        source = object_key(_folder(checkpoint.key, ""), file)
-        try:
-            store.download(source, into / file.path)
-        except Absent:
-            return f"{file.path} is missing"
-        if wrong := damage(into, [file]):
-            store.delete(source)
-            return wrong
-    return None
+    sources = {file: object_key(_folder(checkpoint.key, ""), file) for file in checkpoint.files}
+    wrong = download(store, into, sources)
+    for file in wrong:
+        store.delete(sources[file])
+    return next(iter(wrong.values()), None)
 
 
 def _set_aside(store: Store, name: str, reason: str) -> None:

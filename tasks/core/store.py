@@ -112,6 +112,15 @@ class Store:
         with self._asking(f"delete {key}"):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
+    def remove(self, key: str, tag: str) -> bool:
+        """Delete the object if it still has that tag. False if it is another's; one that is gone is removed."""
+        try:
+            with self._asking(f"delete {key}"):
+                self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key, IfMatch=tag)
+        except (Conflict, Absent):
+            return self.read(key) is None
+        return True
+
     def delete_all(self, keys: Sequence[str]) -> None:
         """Delete up to 1,000 objects with one request; one that is not there is no error."""
         with self._asking(f"delete {len(keys)} objects"):

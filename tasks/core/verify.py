@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tasks.core import registry
-from tasks.core.artifact import MANIFEST
+from tasks.core.artifact import MANIFEST, quarantine
 from tasks.core.errors import BadData, WrongRequest
 from tasks.core.files import FileEntry
 from tasks.core.lookup import UNKNOWN, folders
@@ -33,10 +33,20 @@ class Holding:
 
 @dataclass(frozen=True)
 class Damage:
-    """A folder that is not to be trusted, and why."""
+    """A folder that is not to be trusted, why, and the object that is damaged unless it is the manifest."""
 
     folder: str
     reason: str
+    name: str = ""
+
+
+def repair(store: Store, damage: Damage) -> None:
+    """Set what is damaged aside, so that the next run builds the entry, or registers the version, anew."""
+    if damage.folder.startswith("models/"):
+        if damage.name:  # a manifest is put right from the version's claim
+            registry.set_aside(store, damage.name)
+    elif held := store.read(f"{damage.folder}/{MANIFEST}"):
+        quarantine(store, damage.folder, damage.reason, held[1])
 
 
 def entries(store: Store, digits: Iterable[str] = ()) -> list[Holding]:
@@ -59,17 +69,17 @@ def versions(store: Store) -> list[Holding]:
 
 def verify(store: Store, holdings: Sequence[Holding]) -> list[Damage]:
     """Those of the folders that are damaged, each with the first thing that is wrong with it."""
-    wrong = {holding.folder: holding.wrong for holding in holdings if holding.wrong}
+    wrong = {holding.folder: Damage(holding.folder, holding.wrong) for holding in holdings if holding.wrong}
     tasks = [(holding.folder, name, file) for holding in holdings for name, file in holding.files.items()]
     total, done = sum(file.size for _, _, file in tasks), 0
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(lambda task: _damage(store, task[1], task[2]), tasks)
-        for (folder, _, file), reason in zip(tasks, found, strict=True):
+        for (folder, name, file), reason in zip(tasks, found, strict=True):
             done += file.size
             report(Progress("verify", done, total, "bytes"))
             if reason:
-                wrong.setdefault(folder, reason)
-    return [Damage(folder, reason) for folder, reason in wrong.items()]
+                wrong.setdefault(folder, Damage(folder, reason, name))
+    return list(wrong.values())
 
 
 def _entry(store: Store, step: str, key: str) -> Holding | None:
