@@ -22,7 +22,7 @@ test: check  ## format, lint, types, import rules, then the tests
 test-all: test test-slow  ## the tests and the long proofs
 
 test-slow: .venv/ready  ## the long proofs alone
-	$(BIN)/pytest -m slow -rP
+	$(BIN)/pytest -m slow -rP -n 2 --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -39,7 +39,7 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_to
 OFTEN = {"GLUEFLOW_SAVE_EVERY": "0.01", "GLUEFLOW_LEASE": "2", "GLUEFLOW_RETRY_DELAY": "0.5"}
 WRITERS = 16
 PREEMPTED = 75
-IN_A_ROW = 5  # kills of one run before it may end
+IN_A_ROW = 10  # kills of one run before it may end
 
 
 class NotSurvived(GlueflowError):

@@ -127,14 +127,18 @@ def test_verify_finds_a_flipped_byte_and_repairs_only_when_told(
     assert user.json("cache", "verify")["damaged"] == []
 
 
-def test_verify_finds_a_damaged_version(user: Corner, keys: dict[str, str]) -> None:
+def test_verify_finds_a_damaged_version_and_the_next_run_mends_it(
+    user: Corner, keys: dict[str, str], arguments: list[str]
+) -> None:
     name = "models/mrpc/versions/1/metrics.json"
     body = user.store.get(name) or b""
     user.store.put(name, body.replace(b"0", b"1"))
     found = json.loads(user.glueflow("cache", "verify", "--repair", "--json", status=1).stdout)
     reason = "metrics.json has another SHA-256 than recorded"
-    assert found["damaged"] == [{"name": "models/mrpc/versions/1", "reason": reason, "state": "damaged"}]
-    user.store.put(name, body)
+    assert found["damaged"] == [{"name": "models/mrpc/versions/1", "reason": reason, "state": "set aside"}]
+    again = {step["name"]: step["state"] for step in user.json("run", *arguments)["steps"]}
+    assert again == dict.fromkeys(STEPS, "reused") | {"register": "built"}
+    assert user.store.get(name) == body
 
 
 def test_gc_removes_only_when_told_and_only_what_nobody_needs(
