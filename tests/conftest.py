@@ -19,8 +19,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from infra import stack as local_stack
 from infra.stack import Stack
 from tasks.core import settings as settings_module
+from tasks.core.plan import Plan, plan
 from tasks.core.resolve import packaged_folder
 from tasks.core.settings import Settings
+from tasks.core.specs import GlueRun
 from tasks.core.store import Store, open_store
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "glue"
@@ -153,3 +155,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
         shutil.copy(packaged_folder() / name, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def plans() -> tuple[Plan, Plan]:
+    """Two runs that share their data and its tokens, and train from different seeds."""
+    return plan(GlueRun(data="sample:8", seed=1)), plan(GlueRun(data="sample:8", seed=2))

@@ -1,7 +1,6 @@
 """The collector on a real bucket: what goes, what stays, and that neither a kill nor a run beside it does harm."""
 
 import json
-import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +12,10 @@ import pytest
 from tasks.core import pins, registry, runs, sweep
 from tasks.core.artifact import Folders, find, get_or_build, quarantine
 from tasks.core.collect import Rules, garbage
-from tasks.core.errors import Damaged, GlueflowError, LeaseLost, WrongRequest
-from tasks.core.lease import exclusive
+from tasks.core.errors import Damaged, GlueflowError, WrongRequest
 from tasks.core.lookup import lookup
 from tasks.core.manifest import Manifest
-from tasks.core.plan import Plan, plan
-from tasks.core.specs import GlueRun
+from tasks.core.plan import Plan
 from tasks.core.store import object_key
 from tests.conftest import Corner
 
@@ -26,12 +23,6 @@ NOW = Rules(grace=0, keep=0)  # whatever no root leads to, at once
 LEASE = 3.0
 ELSEWHERE = json.dumps({"holder": "a", "term": 1, "beat": 0, "host": "elsewhere", "pid": 1}).encode()
 Built = dict[str, Manifest]
-
-
-@pytest.fixture(scope="module")
-def plans() -> tuple[Plan, Plan]:
-    """Two runs that share their data and its tokens, and train from different seeds."""
-    return plan(GlueRun(data="sample:8", seed=1)), plan(GlueRun(data="sample:8", seed=2))
 
 
 def write(out: Path, _folders: Folders, content: str) -> dict[str, Any]:
@@ -206,118 +197,6 @@ def test_an_unfinished_upload_is_given_up_once_it_is_old(corner: Corner) -> None
     assert collect(corner) == {stale: "upload"}
     assert [upload.key for upload in corner.store.uploads()] == [other]
     assert collect(corner) == {}
-
-
-def test_stopped_anywhere_it_leaves_no_entry_that_is_half_there(
-    corner: Corner, plans: tuple[Plan, Plan], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep, "BATCH", 1)
-    made = walk(corner, plans[0])
-
-    class TakenOver:
-        """A lease that is lost after one removal."""
-
-        def __init__(self) -> None:
-            self.left = 1
-
-        def check(self) -> None:
-            self.left -= 1
-            if self.left < 0:
-                raise LeaseLost("taken over")
-
-    for left in range(len(corner.keys()) - 1, 0, -1):
-        found = garbage(sweep.survey(corner.store), NOW)
-        with pytest.raises(LeaseLost):
-            sweep.remove(corner.store, TakenOver(), LEASE, found)  # type: ignore[arg-type]
-        assert len(corner.keys()) == left
-        assert states(corner, plans[0], made) <= {"sound", "absent"}
-    assert len(collect(corner)) == 1
-
-
-def test_a_file_that_is_built_again_meanwhile_stays(corner: Corner, plans: tuple[Plan, Plan]) -> None:
-    """A build writes to the place where a killed one left the same file, after the collector saw it there."""
-    step = plans[0].steps[0]
-    made = walk(corner, plans[0])["fetch"]
-    body = corner.store.get(f"{step.folder}/manifest.json") or b""
-    corner.store.delete(f"{step.folder}/manifest.json")
-    found = [item for item in garbage(sweep.survey(corner.store), NOW) if item.kind == "stray"]
-    assert [item.name for item in found] == [object_key(step.folder, made.files[0])]
-
-    def remove() -> list[Any]:
-        with exclusive(corner.store, runs.COLLECTOR, LEASE, lambda: False) as held:
-            assert held
-            return sweep.remove(corner.store, held, LEASE, found)
-
-    corner.store.put(f"leases/{step.key}.json", ELSEWHERE)  # somebody builds it now
-    assert remove() == []
-    corner.store.delete(f"leases/{step.key}.json")
-    corner.store.put(f"{step.folder}/manifest.json", body)  # and has built it
-    assert remove() == []
-    assert find(corner.store, step, {}).state == "sound"
-    corner.store.delete(f"{step.folder}/manifest.json")
-    assert remove() == found
-    assert corner.keys(step.folder) == set()
-
-
-def test_a_run_that_starts_while_it_removes_waits_and_then_builds(
-    corner: Corner, plans: tuple[Plan, Plan], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The run comes after the collector has looked: it must not see an entry that is about to go."""
-    made = walk(corner, plans[0])
-    looked, go_on = threading.Event(), threading.Event()
-    really = sweep.remove
-
-    def remove(*arguments: Any) -> Any:
-        looked.set()
-        assert go_on.wait(60)
-        return really(*arguments)
-
-    def run() -> set[str]:
-        runs.begin(corner.store, plans[0], LEASE)
-        return states(corner, plans[0], made)
-
-    monkeypatch.setattr(sweep, "remove", remove)
-    with ThreadPoolExecutor(2) as pool:
-        collector = pool.submit(collect, corner)
-        assert looked.wait(60)
-        runner = pool.submit(run)
-        recorded(corner)
-        time.sleep(0.5)  # a run that does not wait is through by now
-        go_on.set()
-        assert len(collector.result()) == 10
-        assert runner.result() == {"absent"}
-    assert len(corner.keys("runs/")) == 1
-
-
-def test_a_run_that_starts_before_it_looks_keeps_its_entries(
-    corner: Corner, plans: tuple[Plan, Plan], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The collector has its lease, and has not looked yet: the record is there, whatever the run waits for."""
-    made = walk(corner, plans[0])
-    really = sweep.survey
-
-    def survey(*arguments: Any) -> Any:
-        runner = threading.Thread(target=runs.begin, args=(corner.store, plans[0], LEASE), daemon=True)
-        runner.start()
-        recorded(corner)
-        return really(*arguments)
-
-    monkeypatch.setattr(sweep, "survey", survey)
-    assert collect(corner, Rules(grace=0, keep=3600)) == {}
-    assert states(corner, plans[0], made) == {"sound"}
-
-
-def test_a_collector_that_stood_still_has_lost_its_right(corner: Corner, plans: tuple[Plan, Plan]) -> None:
-    """A run waits it out as it would a dead one, and takes the lease: what comes back removes nothing."""
-    walk(corner, plans[0])
-    with exclusive(corner.store, runs.COLLECTOR, 3600, lambda: False) as held:
-        assert held  # its next sign of life is 20 minutes away
-        found = garbage(sweep.survey(corner.store), NOW)
-        runs.begin(corner.store, plans[0], LEASE)
-        before = corner.keys()
-        with pytest.raises(LeaseLost):
-            sweep.remove(corner.store, held, LEASE, found)
-    assert corner.keys() == before
 
 
 def test_a_pin_of_what_is_not_there_is_refused(corner: Corner, plans: tuple[Plan, Plan]) -> None:

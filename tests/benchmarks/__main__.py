@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import cached, encode
+from tests.benchmarks import cached, encode, saving
 from tests.benchmarks.timing import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -14,7 +14,7 @@ LIBRARIES = ("datasets", "prefect", "tokenizers", "torch", "transformers")
 
 
 def main() -> None:
-    rows = [*encode.measure(), *cached.measure()]
+    rows = [*encode.measure(), *cached.measure(), *saving.measure()]
     here = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     used = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     head = [
