@@ -14,6 +14,7 @@ from prefect import Flow
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
+from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Crashed
@@ -27,9 +28,10 @@ from tasks.core.settings import Settings, settings
 from tasks.core.store import Store, open_store
 
 Inputs = Mapping[str, Manifest]
-_log = logging.getLogger("tasks")  # all of ours: what they say is shown with the run in the UI
-_log.setLevel(logging.INFO)
-_log.addHandler(APILogHandler())
+_to_ui = APILogHandler()
+_to_ui.addFilter(lambda _: bool(FlowRunContext.get() or TaskRunContext.get()))
+logging.getLogger("tasks").setLevel(logging.INFO)
+logging.getLogger("tasks").addHandler(_to_ui)  # what any of our modules says within a run is shown with it
 
 
 def step_options(name: str) -> dict[str, Any]:

@@ -8,8 +8,10 @@ Each step runs on a machine of its own with an empty disk, so that its inputs ar
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,16 @@ def steps(seed: int = 0) -> tuple[PlannedStep, ...]:
     return fetch, encode, finetune, evaluate, PlannedStep("register", registering, inputs, {})
 
 
+def last_steps(seed: int) -> tuple[PlannedStep, ...]:
+    """Training, evaluation and registration alone; every seed registers under one name."""
+    spec = FinetuneSpec(task="mrpc", checkpoint="sha256:aa", seed=seed, precision="float32", **TRAINING)
+    finetune = PlannedStep("finetune", spec, {}, {})
+    evaluate = PlannedStep("evaluate", EvaluateSpec(task="mrpc"), {"finetune": finetune.key}, {})
+    registering = RegisterSpec(task="mrpc", name="mrpc", data="sample:v1:8", checkpoint="sha256:aa")
+    inputs = {"finetune": finetune.key, "evaluate": evaluate.key}
+    return finetune, evaluate, PlannedStep("register", registering, inputs, {})
+
+
 @dataclass(frozen=True)
 class Replay:
     """One run; `home` holds a folder for each step's machine."""
@@ -52,28 +64,42 @@ class Replay:
     store: Store
     home: Path
     lease: float = 30.0
+    planned: tuple[PlannedStep, ...] = steps()
 
     def run(self) -> dict[str, Outcome]:
-        """Every step in order. The outcome of each."""
+        """Every step in order, each made from what the ones before it gave. The outcome of each."""
         done: dict[str, Outcome] = {}
-        for step in steps():
+        for step in self.planned:
             inputs = {name: done[name].manifest for name in step.inputs}
-            build: Any = partial(_work, step)
-            check = None
-            if step.step == "register":
-                build = partial(register.run, self.store, step, inputs)
-                check = partial(register.missing, self.store)
+            check = partial(register.missing, self.store) if step.step == "register" else None
             known = Settings(home=self.home / step.step, lease=self.lease)
+            build = partial(self.build, step, inputs)
             done[step.step] = get_or_build(self.store, known, step, inputs, build, check=check)
+            read = {name: manifest.digest for name, manifest in inputs.items()}
+            assert done[step.step].manifest.inputs == read, f"{step.step} was made from other bytes than those before"
         return done
 
+    def build(self, step: PlannedStep, inputs: Mapping[str, Manifest], out: Path, folders: Folders) -> dict[str, Any]:
+        """What the step would write, the same each time, made from all bytes that it reads."""
+        if step.step == "register":
+            return register.run(self.store, step, inputs, out, folders)
+        read = [path.read_bytes() for one in folders().values() for path in sorted(one.rglob("*")) if path.is_file()]
+        for name in FILES[step.step]:
+            (out / name).write_text(f"{step.step} {name} " + hashlib.sha256(b"".join(read)).hexdigest())
+        return {"metrics": {"f1": 0.5}, "steps": 1, "planned_steps": 1}
 
-def _work(step: PlannedStep, out: Path, folders: Folders) -> dict[str, Any]:
-    """What the step would write, the same each time, made from all bytes that it reads."""
-    read = [path.read_bytes() for folder in folders().values() for path in sorted(folder.rglob("*")) if path.is_file()]
-    for name in FILES[step.step]:
-        (out / name).write_text(f"{step.step} {name} " + hashlib.sha256(b"".join(read)).hexdigest())
-    return {"metrics": {"f1": 0.5}, "steps": 1, "planned_steps": 1}
+
+@dataclass(frozen=True)
+class Unrepeatable(Replay):
+    """No two builds give the same bytes, as on a GPU."""
+
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def build(self, step: PlannedStep, inputs: Mapping[str, Manifest], out: Path, folders: Folders) -> dict[str, Any]:
+        facts, number = super().build(step, inputs, out, folders), next(self.numbers)
+        for path in out.iterdir() if step.step != "register" else ():
+            path.write_text(f"{path.read_text()} of build {number}")
+        return facts | {"build": number}
 
 
 def audit(store: Store) -> int:

@@ -5,8 +5,8 @@
 
 Every request asks `turn` first, which may let it pass, fail it, lose its answer, or have the
 machine crash right after it (before it: by raising). Whoever wants to look at each
-write puts a function into `bucket.watchers`: it is called with the key after every change. The last two clients keep a
-promise less, to show that the model notices.
+write puts a function into `bucket.watchers`: it is called with the key after every change. `bucket.damage` changes an
+object behind everybody's back. The last three clients keep a promise less, to show that the model notices.
 """
 # ruff: noqa: N803  # boto3 names its arguments so
 
@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.response import StreamingBody
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -35,17 +36,20 @@ def refusal(operation: str, code: str, status: int, kind: type[ClientError] = Cl
 
 @dataclass
 class Bucket:
-    """Objects by key, and the number of the write that made each."""
+    """Objects by key, the number of the write that made each, and those that are not what was written."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
+    damaged: set[str] = field(default_factory=set)
     writes: int = 0
     requests: int = 0
+    too_late: int = 0
     watchers: list[Callable[[str], None]] = field(default_factory=list)
 
-    def put(self, key: str, body: bytes) -> None:
+    def put(self, key: str, body: bytes, damaged: bool = False) -> None:
         self.writes += 1
         self.objects[key], self.written[key] = body, self.writes
+        (self.damaged.add if damaged else self.damaged.discard)(key)
         for watch in self.watchers:
             watch(key)
 
@@ -54,6 +58,15 @@ class Bucket:
         if self.objects.pop(key, None) is not None:
             for watch in self.watchers:
                 watch(key)
+
+    def damage(self, key: str, how: str, where: int) -> None:
+        """Flip a bit of the object, cut it off, or remove it; no watcher is called."""
+        body = bytearray(self.objects.pop(key))
+        place = where % len(body)
+        if how != "remove":
+            flipped = body[:place] + bytes([body[place] ^ 1 << where % 8]) + body[place + 1 :]
+            self.objects[key] = bytes(flipped if how == "flip" else body[:place])
+        self.damaged.add(key)
 
     def tag(self, key: str) -> str | None:
         body = self.objects.get(key)
@@ -87,7 +100,8 @@ class Client:
         def get() -> dict[str, Any]:
             if Key not in self.bucket.objects:
                 raise refusal("GetObject", "NoSuchKey", 404, NoSuchKey)
-            return {"Body": BytesIO(self.bucket.objects[Key]), "ETag": self.bucket.tag(Key)}
+            body = self.bucket.objects[Key]
+            return {"Body": StreamingBody(BytesIO(body), len(body)), "ETag": self.bucket.tag(Key)}
 
         return self._ask("GetObject", Key, get)
 
@@ -114,6 +128,7 @@ class Client:
     def delete_object(self, Bucket: str, Key: str, IfMatch: str = "") -> None:
         def delete() -> None:
             if IfMatch and self.bucket.tag(Key) != IfMatch:
+                self.bucket.too_late += Key.startswith("steps/")
                 raise refusal("DeleteObject", "PreconditionFailed", 412)
             self.bucket.delete(Key)
 
@@ -131,7 +146,7 @@ class Client:
         def copy() -> None:
             if source["Key"] not in self.bucket.objects:
                 raise refusal("HeadObject", "404", 404)
-            self.bucket.put(key, self.bucket.objects[source["Key"]])
+            self.bucket.put(key, self.bucket.objects[source["Key"]], source["Key"] in self.bucket.damaged)
 
         self._ask("CopyObject", key, copy)
 
@@ -185,3 +200,10 @@ class Unconditional(Client):
 
     def put_object(self, Bucket: str, Key: str, Body: Any, **options: Any) -> dict[str, Any]:
         return super().put_object(Bucket, Key, Body)
+
+
+class Ruthless(Client):
+    """Deletes an entry's manifest whatever it holds by now."""
+
+    def delete_object(self, Bucket: str, Key: str, IfMatch: str = "") -> None:
+        super().delete_object(Bucket, Key, "" if Key.startswith("steps/") else IfMatch)

@@ -198,7 +198,7 @@ def test_a_training_that_stopped_early_is_no_result(
 
     train = Trainer.train
 
-    def stop(self: Trainer) -> Any:
+    def stop(self: Trainer, **_: Any) -> Any:
         self.args.max_steps = 2  # ends as if all were well
         found = train(self)
         self.state.max_steps = 6

@@ -99,15 +99,17 @@ def get_or_build(
     finding = find(store, step, inputs, check)
     if finding.manifest and finding.state == "sound" and not force:
         return Outcome("reused", finding.manifest, time.monotonic() - start)
-    reason = why(store, step, finding)
     with exclusive(store, f"leases/{step.key}.json", settings.lease, done) as lease:
         if lease is None:
             return get_or_build(store, settings, step, inputs, build, force, check)  # another run has built it
+        finding = find(store, step, inputs, check)  # what is replaced is what is there now, not before the wait
+        reason = why(store, step, finding)
         log.info("%s %s is built: %s", step.step, step.key[:12], reason)
         if finding.state == "damaged":
             quarantine(store, step.folder, finding.reason, finding.tag)
         try:
-            manifest = _build(store, settings, step, inputs, build, lease, force or finding.state == "stale")
+            seen = "" if finding.state == "damaged" else finding.tag
+            manifest = _build(store, settings, step, inputs, build, lease, seen)
         except OSError as error:
             raise disk_error(error, settings.home) from error
     evict(settings)
@@ -128,7 +130,7 @@ def _build(
     inputs: Mapping[str, Manifest],
     build: Build,
     lease: Lease,
-    replace: bool,
+    seen: str,
 ) -> Manifest:
     """Do the step's work in a scratch folder, upload its files and commit them, all while the lease is held."""
     start = time.monotonic()
@@ -155,7 +157,7 @@ def _build(
         with keep(settings, _place(mine), out) as kept:
             upload(store, step.folder, mine, kept)
     lease.check()
-    return commit(store, f"{step.folder}/{MANIFEST}", mine, replace)
+    return commit(store, f"{step.folder}/{MANIFEST}", mine, seen)
 
 
 def upload(store: Store, folder: str, manifest: Manifest, source: Path) -> None:
@@ -169,19 +171,16 @@ def upload(store: Store, folder: str, manifest: Manifest, source: Path) -> None:
         report(Progress("upload", done, total, "bytes"))
 
 
-def commit(store: Store, key: str, mine: Manifest, replace: bool) -> Manifest:
-    """Put the manifest in place; whoever was first wins, unless what is there is to be replaced."""
-    if store.create(key, mine.encoded()):
+def commit(store: Store, key: str, mine: Manifest, seen: str) -> Manifest:
+    """Put the manifest where there was none, or in the place of the one with the tag that was seen there. If another
+    run was first, and made its entry from the same inputs, that one is it; raises CommitUnknown if from others."""
+    if store.swap(key, mine.encoded(), seen) if seen else store.created(key, mine.encoded()):
         return mine
-    held = store.read(key)
-    if held is None:
-        raise CommitUnknown(f"store: {store.uri(key)} vanished while it was written; try again")
-    found = parse(held[0], mine.step, mine.key)
-    if isinstance(found, Manifest) and (not replace or (found.digest, found.inputs) == (mine.digest, mine.inputs)):
+    body = store.get(key)
+    found = parse(body, mine.step, mine.key) if body else None
+    if isinstance(found, Manifest) and found.inputs == mine.inputs:
         return found
-    if store.swap(key, mine.encoded(), held[1]) is None:
-        raise CommitUnknown(f"store: {store.uri(key)} was changed by another run while it was replaced; try again")
-    return mine
+    raise CommitUnknown(f"store: {store.uri(key)} was changed by another run meanwhile; try again")
 
 
 def quarantine(store: Store, folder: str, reason: str, tag: str) -> None:

@@ -119,7 +119,11 @@ def complete(store: Store, version: Version) -> None:
     for file in version.files:
         target = f"{version.folder}/{file.path}"
         if there.get(target) != file.size:
-            store.copy(version.sources[file.path], target)
+            try:
+                store.copy(version.sources[file.path], target)
+            except Absent as error:
+                claim = store.uri(f"models/{version.name}/claims/{version.version}.json")
+                raise BadData(f"model: what {claim} is to hold is gone ({error}); remove that claim") from error
         done += file.size
         report(Progress("register", done, total, "bytes"))
     marker = json.dumps({"version": version.version}).encode()

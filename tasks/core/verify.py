@@ -15,7 +15,7 @@ from tasks.core.artifact import MANIFEST, quarantine
 from tasks.core.errors import BadData, WrongRequest
 from tasks.core.files import FileEntry
 from tasks.core.lookup import UNKNOWN, folders
-from tasks.core.manifest import parse
+from tasks.core.manifest import Manifest, parse
 from tasks.core.progress import Progress, report
 from tasks.core.store import Absent, Store, object_key
 
@@ -91,7 +91,13 @@ def _entry(store: Store, step: str, key: str) -> Holding | None:
     found = parse(body, step, key)
     if isinstance(found, str):
         return Holding(folder, {}, found)
-    return Holding(folder, {object_key(folder, file): file for file in found.files})
+    return holding(found)
+
+
+def holding(manifest: Manifest) -> Holding:
+    """What an entry should hold, by its manifest."""
+    folder = f"steps/{manifest.step}/{manifest.key}"
+    return Holding(folder, {object_key(folder, file): file for file in manifest.files})
 
 
 def _version(store: Store, name: str, number: int) -> Holding:

@@ -5,7 +5,7 @@ VERSION in tasks/core/plan.py · identity: task, name, data and checkpoint revis
     in   the fine-tuned folder (its objects in the store), the metrics
     out  models/mrpc/versions/3/…; model.json and facts {"name": "mrpc", "version": 3, "uri": "s3://…/models/mrpc/versions/3"}
 
-The weights are copied inside the store; nothing of them passes through this machine.
+The weights are copied inside the store, after they were read once more and compared with their SHA-256.
 """
 
 import json
@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.core import registry
+from tasks.core import registry, verify
 from tasks.core.artifact import Folders
+from tasks.core.errors import Damaged
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import RegisterSpec
@@ -29,6 +30,7 @@ def run(
     spec = step.spec
     assert isinstance(spec, RegisterSpec)  # noqa: S101  # the plan pairs names and specs
     model, report = inputs["finetune"], inputs["evaluate"]
+    check(store, model, report)
     metrics = next(file for file in report.files if file.path == "metrics.json")
     files = {file.path: file for file in (*model.files, metrics)}
     folders = dict.fromkeys(files, f"steps/finetune/{model.key}") | {metrics.path: f"steps/evaluate/{report.key}"}
@@ -52,6 +54,13 @@ def run(
     facts = {"name": version.name, "version": version.version, "uri": store.uri(version.folder)}
     (out / "model.json").write_text(json.dumps(facts, indent=1))
     return facts
+
+
+def check(store: Store, *entries: Manifest) -> None:
+    """Read every byte of what is to be registered. What is damaged is set aside, and Damaged raised."""
+    if wrong := verify.verify(store, [verify.holding(entry) for entry in entries]):
+        verify.repair(store, wrong[0])
+        raise Damaged(f"store: {wrong[0].folder} was damaged ({wrong[0].reason}) and set aside; run again")
 
 
 def missing(store: Store, manifest: Manifest) -> str | None:
