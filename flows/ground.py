@@ -30,7 +30,12 @@ MODEL = {"model_type": "bert", "architectures": ["BertForSequenceClassification"
     "max_position_embeddings": 128,
 }  # fmt: skip
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json")
-OFTEN = {"GLUEFLOW_SAVE_EVERY": "0.01", "GLUEFLOW_LEASE": "2", "GLUEFLOW_RETRY_DELAY": "0.5"}
+OFTEN = {  # much happens in little time
+    "GLUEFLOW_SAVE_EVERY": "0.01",
+    "GLUEFLOW_SAVE_SHARE": "1",
+    "GLUEFLOW_LEASE": "2",
+    "GLUEFLOW_RETRY_DELAY": "0.5",
+}
 
 
 class NotSurvived(GlueflowError):

@@ -226,10 +226,11 @@ def test_credentials_that_are_revoked_in_the_middle_fail_at_once(
 def test_a_refused_request_ends_nobody_elses_lease(trial: Trial, haste: None) -> None:
     """A fault right after a lease was taken leaves none that this process keeps alive."""
     replay, calm = trial.fresh()
-    trial.faults.at(5, "503")
+    trial.faults.at(3, "503")
     with pytest.raises(Unavailable):
         run(replay)
-    assert "/leases/" in trial.faults.seen[3]
+    assert trial.faults.seen[2].startswith("PutObject")
+    assert "/leases/" in trial.faults.seen[2]
     assert calm.sizes("leases/") == {}
 
 

@@ -24,7 +24,7 @@ from tests.conftest import Corner, make_corner
 from tests.test_run import task_runs
 
 Found = TypeVar("Found")
-OFTEN = {"GLUEFLOW_SAVE_EVERY": "0.01", "GLUEFLOW_LEASE": "2"}
+OFTEN = {"GLUEFLOW_SAVE_EVERY": "0.01", "GLUEFLOW_SAVE_SHARE": "1", "GLUEFLOW_LEASE": "2"}
 SEED = "31"
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from tasks.core.process import Request
 from tasks.core.progress import Saved, listening
 from tasks.core.resume import Uploads, clear, restore, save
 from tasks.core.specs import GlueRun, Training
-from tasks.models import saving
 from tasks.steps import encode, fetch, finetune
 from tests.conftest import Corner
 
@@ -41,7 +41,7 @@ class Workshop:
         inputs = {name: str(self.folder / name) for name in step.inputs}
         cache = str(self.folder / "cache")
         return Request(
-            step.step, step.spec.model_dump(), inputs, step.sources, str(out), cache, "cpu", 64, every, resume
+            step.step, step.spec.model_dump(), inputs, step.sources, str(out), cache, "cpu", 64, every, inf, resume
         )
 
     def train(
@@ -62,10 +62,9 @@ class Workshop:
     ids=["float32", "bfloat16, stopped early"],
 )
 def test_continued_from_any_step_it_ends_with_the_same_bytes(
-    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch, training: dict[str, Any]
+    tmp_path: Path, tiny: Path, training: dict[str, Any]
 ) -> None:
     """Weights, metrics and every logged loss, from a state of each step, within epochs and between them."""
-    monkeypatch.setattr(saving, "SHARE", 0)  # save after every step
     workshop = Workshop(tmp_path, tiny, **training)
     saved: list[str] = []
 

@@ -47,6 +47,7 @@ class Request:
     device: str
     eval_batch_size: int
     save_every: float = 60.0
+    save_share: float = 0.05
     resume: str = ""  # folder of a saved state to go on from
 
 
@@ -74,6 +75,7 @@ def run_step(
             device=settings.device,
             eval_batch_size=settings.eval_batch_size,
             save_every=settings.save_every,
+            save_share=settings.save_share,
             resume=str(resume) if step_saved else "",
         )
         (folder / "request.json").write_text(json.dumps(asdict(request)))

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     save_every: Annotated[
         float, Field(gt=0, le=86_400, description="seconds between two saved states of a training; more if it is large")
     ] = 60.0
+    save_share: Annotated[
+        float, Field(gt=0, le=1, description="share of a training's time that saving and uploading its state may take")
+    ] = 0.05
     device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$", description="where to train")] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024, description="CPU threads of a step; 0: one a core")] = 0
     eval_batch_size: Annotated[int, Field(ge=1, le=4096, description="rows per batch of evaluation")] = 64

@@ -4,7 +4,8 @@
     best.safetensors                                                                    the best epoch's weights so far
 
 A state is saved every `every` seconds, and never more often than its cost allows: saving and uploading together take
-at most a twentieth of the time, even if training stood still meanwhile. SIGTERM saves at the next step's end.
+at most that `share` of the time, even if training stood still meanwhile. The first one's cost is guessed from its size.
+SIGTERM saves at the next step's end.
 """
 
 import json
@@ -21,19 +22,19 @@ from tasks.core.errors import Preempted
 from tasks.core.progress import Saved, hand_over
 from tasks.models.trainer import ResumableTrainer
 
-SHARE = 20  # of the time, one part may be spent on saving
+RATE = 40e6  # bytes a second that can at least be saved and uploaded
 WEIGHTS, BEST, HISTORY = "model.safetensors", "best.safetensors", "trainer_state.json"
 
 
 class Saving(TrainerCallback):
     """Saves while training goes on, and when the process is told to end."""
 
-    def __init__(self, trainer: ResumableTrainer, outbox: Path, every: float) -> None:
-        self.trainer, self.outbox, self.every = trainer, outbox, every
+    def __init__(self, trainer: ResumableTrainer, outbox: Path, every: float, share: float) -> None:
+        self.trainer, self.outbox, self.every, self.share = trainer, outbox, every, share
         self.told = False  # to end
         self.handed: Path | None = None
         self.last = self.begun = time.monotonic()
-        self.cost = 0.0
+        self.cost = state_size(trainer) / RATE  # seconds
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._tell)
 
@@ -47,7 +48,7 @@ class Saving(TrainerCallback):
             if self.handed.exists():
                 return False
             self.cost, self.handed = now - self.begun, None
-        return now - self.last >= max(self.every, SHARE * self.cost)
+        return now - self.last >= max(self.every, self.cost / self.share)
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.last = time.monotonic()
@@ -82,6 +83,12 @@ class Saving(TrainerCallback):
 
     def _begin(self) -> None:
         self.trainer.whole, self.begun = True, time.monotonic()
+
+
+def state_size(trainer: ResumableTrainer) -> int:
+    """Bytes of a saved state: float32 weights, now and at their best, and two moments of those that are trained."""
+    parameters = list(trainer.model.parameters())
+    return sum(4 * int(each.numel()) * (4 if each.requires_grad else 2) for each in parameters)
 
 
 def pack(output_dir: Path, state: TrainerState, outbox: Path) -> Path:

@@ -61,7 +61,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     if spec.early_stopping:
         trainer.add_callback(EarlyStoppingCallback(spec.early_stopping))
     scratch = Path(trainer.args.output_dir)
-    trainer.add_callback(Saving(trainer, scratch / "outbox", request.save_every))
+    trainer.add_callback(Saving(trainer, scratch / "outbox", request.save_every, request.save_share))
     resumed = unpack(Path(request.resume), scratch) if request.resume else None
     trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
     state = trainer.state
