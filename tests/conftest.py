@@ -42,13 +42,15 @@ def glue_data() -> Path:
 
 
 def _stack_home(config: pytest.Config) -> Path:
-    """One folder for all processes of the test run."""
+    """One folder for all processes of the test run; GLUEFLOW_TEST_STACK names one whose stack stays."""
+    if kept := os.environ.get("GLUEFLOW_TEST_STACK"):
+        return Path(kept)
     base = Path(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
     return (base.parent if hasattr(config, "workerinput") else base) / "stack"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    if not hasattr(session.config, "workerinput"):
+    if not hasattr(session.config, "workerinput") and not os.environ.get("GLUEFLOW_TEST_STACK"):
         local_stack.down(_stack_home(session.config))
 
 
