@@ -16,6 +16,7 @@ from flows import screen, services
 from flows.cache import app as cache
 from flows.models import Json
 from flows.models import app as models
+from flows.policies import policy
 from tasks.core.catalog import Trainable
 from tasks.core.errors import GlueflowError, Preempted, Unavailable, WrongRequest
 from tasks.core.settings import settings
@@ -37,6 +38,7 @@ app = App(
 )
 app.command(models)
 app.command(cache)
+app.command(policy)
 
 Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
