@@ -11,6 +11,7 @@ from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import EncodeSpec, FetchSpec
 from tasks.core.store import Store
+from tasks.steps import register as registering
 from tests.conftest import Corner
 from tests.replay import steps
 
@@ -103,6 +104,18 @@ def test_a_sleeper_does_not_set_aside_what_was_built_meanwhile(corner: Corner) -
     again = fetched(corner)
     quarantine(corner.store, FETCH.folder, seen.reason, seen.tag)
     assert find(corner.store, FETCH, {}).manifest == again.manifest
+
+
+def test_what_was_wrong_with_an_entry_is_not_held_against_the_next(corner: Corner) -> None:
+    """A reader of the old one finds it damaged after another run has built it anew with other bytes."""
+    before = fetched(corner).manifest
+    damaged = data_key(corner)
+    after = fetched(corner, "other rows", force=True).manifest
+    corner.store.put(damaged, b"rowz")
+    with pytest.raises(Damaged, match=r"train\.arrow has another SHA-256"):
+        registering.check(corner.store, before)
+    assert find(corner.store, FETCH, {}).manifest == after
+    assert corner.keys("quarantine/") == set()
 
 
 def test_a_damaged_local_copy_is_replaced(corner: Corner) -> None:

@@ -237,6 +237,12 @@ def test_every_interleaving_leaves_whole_entries_and_converges() -> None:
     assert min(happened[what] for what in (*disturbed, "flip", "truncate", "remove")) > 10
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_many_more_interleavings_do_as_well() -> None:
+    explore(examples=400, steps=20)
+
+
 @pytest.mark.parametrize("client", [FilesLast, Unconditional, Ruthless])
 def test_the_model_can_fail(client: type[Client]) -> None:
     with pytest.raises(AssertionError, match=r"is visible and not whole|was committed by two|was set aside"):

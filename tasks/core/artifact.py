@@ -194,20 +194,23 @@ def quarantine(store: Store, folder: str, reason: str, tag: str) -> None:
         store.remove(f"{folder}/{MANIFEST}", tag)
 
 
+def set_aside(store: Store, manifest: Manifest, reason: str) -> Damaged:
+    """Quarantine the entry of that manifest, of which a file was found to be damaged; the error to raise. An entry that
+    has been built in its place stays: what is wrong with the one need not be wrong with the other."""
+    held = store.read(f"{manifest.folder}/{MANIFEST}")
+    if held and held[0] == manifest.encoded():
+        quarantine(store, manifest.folder, reason, held[1])
+    return Damaged(f"store: the entry {store.uri(manifest.folder)} was damaged ({reason}) and set aside; run again")
+
+
 def local_copy(store: Store, settings: Settings, manifest: Manifest) -> AbstractContextManager[Path]:
     """A folder on local disk with the entry's files, each checked against its SHA-256 now; downloaded if need be, and
     not removed within the block. A file that is damaged in the store sets the entry aside and raises Damaged."""
 
     def fetch(fresh: Path) -> None:
-        folder = f"steps/{manifest.step}/{manifest.key}"
-        wrong = download(store, fresh, {file: object_key(folder, file) for file in manifest.files})
-        if not wrong:
-            return
-        reason = next(iter(wrong.values()))
-        held = store.read(f"{folder}/{MANIFEST}")
-        if held and parse(held[0], manifest.step, manifest.key) == manifest:
-            quarantine(store, folder, reason, held[1])
-        raise Damaged(f"store: the entry {store.uri(folder)} was damaged ({reason}) and set aside; run again")
+        wrong = download(store, fresh, {file: object_key(manifest.folder, file) for file in manifest.files})
+        if wrong:
+            raise set_aside(store, manifest, next(iter(wrong.values())))
 
     return borrow(settings, _place(manifest), manifest.files, fetch)
 

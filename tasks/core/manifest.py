@@ -28,6 +28,11 @@ class Manifest(Sealed):
     created: str
 
     @property
+    def folder(self) -> str:
+        """Where the entry lies in the store."""
+        return f"steps/{self.step}/{self.key}"
+
+    @property
     def digest(self) -> str:
         """Digest of the content; what is built from this entry records it."""
         return content_digest(self.files)

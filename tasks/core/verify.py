@@ -24,20 +24,24 @@ READERS = 4
 
 @dataclass(frozen=True)
 class Holding:
-    """A folder of the store with the files that it should hold, by object; or what is wrong with its manifest."""
+    """A folder of the store with the files that it should hold, by object; or what is wrong with its manifest. `tag` is
+    the entry's manifest's."""
 
     folder: str
     files: dict[str, FileEntry]
     wrong: str = ""
+    tag: str = ""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """A folder that is not to be trusted, why, and the object that is damaged unless it is the manifest."""
+    """A folder that is not to be trusted, why, and the object that is damaged unless it is the manifest. `tag` is the
+    manifest's with which it was compared."""
 
     folder: str
     reason: str
     name: str = ""
+    tag: str = ""
 
 
 def repair(store: Store, damage: Damage) -> None:
@@ -45,8 +49,8 @@ def repair(store: Store, damage: Damage) -> None:
     if damage.folder.startswith("models/"):
         if damage.name:  # a manifest is put right from the version's claim
             registry.set_aside(store, damage.name)
-    elif held := store.read(f"{damage.folder}/{MANIFEST}"):
-        quarantine(store, damage.folder, damage.reason, held[1])
+    else:
+        quarantine(store, damage.folder, damage.reason, damage.tag)
 
 
 def entries(store: Store, digits: Iterable[str] = ()) -> list[Holding]:
@@ -69,35 +73,35 @@ def versions(store: Store) -> list[Holding]:
 
 def verify(store: Store, holdings: Sequence[Holding]) -> list[Damage]:
     """Those of the folders that are damaged, each with the first thing that is wrong with it."""
-    wrong = {holding.folder: Damage(holding.folder, holding.wrong) for holding in holdings if holding.wrong}
-    tasks = [(holding.folder, name, file) for holding in holdings for name, file in holding.files.items()]
+    wrong = {each.folder: Damage(each.folder, each.wrong, tag=each.tag) for each in holdings if each.wrong}
+    tasks = [(holding, name, file) for holding in holdings for name, file in holding.files.items()]
     total, done = sum(file.size for _, _, file in tasks), 0
     with ThreadPoolExecutor(READERS) as pool:
         found = pool.map(lambda task: _damage(store, task[1], task[2]), tasks)
-        for (folder, name, file), reason in zip(tasks, found, strict=True):
+        for (holding, name, file), reason in zip(tasks, found, strict=True):
             done += file.size
             report(Progress("verify", done, total, "bytes"))
             if reason:
-                wrong.setdefault(folder, Damage(folder, reason, name))
+                wrong.setdefault(holding.folder, Damage(holding.folder, reason, name, holding.tag))
     return list(wrong.values())
 
 
 def _entry(store: Store, step: str, key: str) -> Holding | None:
     """None for a folder without a manifest: what a killed build left is no entry."""
     folder = f"steps/{step}/{key}"
-    body = store.get(f"{folder}/{MANIFEST}")
-    if body is None:
+    held = store.read(f"{folder}/{MANIFEST}")
+    if held is None:
         return None
+    body, tag = held
     found = parse(body, step, key)
     if isinstance(found, str):
-        return Holding(folder, {}, found)
-    return holding(found)
+        return Holding(folder, {}, found, tag)
+    return holding(found, tag)
 
 
-def holding(manifest: Manifest) -> Holding:
+def holding(manifest: Manifest, tag: str = "") -> Holding:
     """What an entry should hold, by its manifest."""
-    folder = f"steps/{manifest.step}/{manifest.key}"
-    return Holding(folder, {object_key(folder, file): file for file in manifest.files})
+    return Holding(manifest.folder, {object_key(manifest.folder, file): file for file in manifest.files}, tag=tag)
 
 
 def _version(store: Store, name: str, number: int) -> Holding:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core import registry, verify
-from tasks.core.artifact import Folders
-from tasks.core.errors import Damaged
+from tasks.core.artifact import Folders, set_aside
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import RegisterSpec
@@ -59,8 +58,8 @@ def run(
 def check(store: Store, *entries: Manifest) -> None:
     """Read every byte of what is to be registered. What is damaged is set aside, and Damaged raised."""
     if wrong := verify.verify(store, [verify.holding(entry) for entry in entries]):
-        verify.repair(store, wrong[0])
-        raise Damaged(f"store: {wrong[0].folder} was damaged ({wrong[0].reason}) and set aside; run again")
+        entry = next(entry for entry in entries if entry.folder == wrong[0].folder)
+        raise set_aside(store, entry, wrong[0].reason)
 
 
 def missing(store: Store, manifest: Manifest) -> str | None:
