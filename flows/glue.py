@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
-from tasks.core import runs
+from tasks.core import runs, trackers
 from tasks.core.artifact import Outcome
 from tasks.core.errors import Damaged
 from tasks.core.manifest import Manifest
@@ -33,8 +33,9 @@ TASKS = {"fetch": fetch, "encode": encode, "finetune": finetune, "evaluate": eva
 )
 def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, and a quick run in the UI needs a default
     """Fine-tune a checkpoint on a GLUE task and register the result. Steps that are there already are reused."""
-    planned = plan(run)
     known = settings()
+    trackers.named(known)
+    planned = plan(run)
     store_of(known).check()
     runs.begin(store_of(known), planned, known.lease)
     force: Collection[StepName] = run.force

@@ -22,6 +22,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import IO, Any
 
+from tasks.core import trackers
 from tasks.core.errors import KINDS, GlueflowError, StepFailed
 from tasks.core.hold import scratch_folder
 from tasks.core.plan import PlannedStep
@@ -49,6 +50,8 @@ class Request:
     save_every: float = 60.0
     save_share: float = 0.05
     resume: str = ""  # folder of a saved state to go on from
+    report_to: tuple[str, ...] = ()  # trackers
+    run_name: str = ""  # in trackers
 
 
 def run_step(
@@ -77,11 +80,14 @@ def run_step(
             save_every=settings.save_every,
             save_share=settings.save_share,
             resume=str(resume) if step_saved else "",
+            report_to=trackers.named(settings),
+            run_name=f"{step.spec.task}-{step.key[:12]}",
         )
         (folder / "request.json").write_text(json.dumps(asdict(request)))
         command = [sys.executable, "-m", "tasks.steps", step.step, f"{folder}/request.json"]
         uploads = Uploads(saves, step.key) if saves else None
-        answer, status, errors = _run(command, str(folder), settings.threads, uploads)
+        environment = _environment(settings, str(folder), request)
+        answer, status, errors = _run(command, str(folder), environment, uploads)
         if answer is None:
             failed = StepFailed(f"{step.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
             failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
@@ -93,13 +99,13 @@ def run_step(
 
 
 def _run(
-    command: list[str], folder: str, threads: int, uploads: Uploads | None
+    command: list[str], folder: str, environment: dict[str, str], uploads: Uploads | None
 ) -> tuple[dict[str, Any] | None, int, list[str]]:
     """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
     child = subprocess.Popen(
         command,
         cwd=folder,
-        env=_environment(folder, threads),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -154,12 +160,13 @@ def _end(child: "subprocess.Popen[str]", lines: IO[str], uploads: Uploads | None
         child.wait()
 
 
-def _environment(folder: str, threads: int) -> dict[str, str]:
+def _environment(settings: Settings, folder: str, request: Request) -> dict[str, str]:
     """The caller's environment without what the step has no use for: the store's credentials."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    if threads:
-        environment |= {"OMP_NUM_THREADS": str(threads), "RAYON_NUM_THREADS": str(threads)}
+    environment |= trackers.environment(request.report_to, settings.home / "trackers", request.run_name)
+    if settings.threads:
+        environment |= {"OMP_NUM_THREADS": str(settings.threads), "RAYON_NUM_THREADS": str(settings.threads)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))
     return environment
 

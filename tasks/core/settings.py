@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tasks.core.errors import WrongRequest
 
 BUCKET_URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]+)?$"
+TRACKER = "(tensorboard|mlflow|trackio|wandb)"
 
 
 class Settings(BaseSettings):
@@ -49,6 +50,14 @@ class Settings(BaseSettings):
     device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$", description="where to train")] = "auto"
     threads: Annotated[int, Field(ge=0, le=1024, description="CPU threads of a step; 0: one a core")] = 0
     eval_batch_size: Annotated[int, Field(ge=1, le=4096, description="rows per batch of evaluation")] = 64
+
+    trackers: Annotated[
+        str,
+        Field(
+            pattern=f"^({TRACKER}(,{TRACKER})*)?$",
+            description="any of tensorboard, mlflow, trackio, wandb, with commas between",
+        ),
+    ] = ""
 
     @property
     def cache(self) -> Path:

@@ -1,7 +1,7 @@
 """Fine-tune: one training by `transformers.Trainer`, from a checkpoint to the weights of its best epoch.
 
 VERSION in tasks/core/plan.py · bit-exact on one kind of CPU, also when continued from a saved state
-identity: FinetuneSpec · not identity: device, threads, when it is saved
+identity: FinetuneSpec · not identity: device, threads, when it is saved, trackers
 
     in   encoded train and validation splits, a checkpoint's folder, perhaps the state of a training that was cut off
     out  config.json, model.safetensors and the tokenizer's files; facts {"best_epoch": 2, "steps": 690, "history": […]}
@@ -108,7 +108,9 @@ def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> 
         greater_is_better=True,
         logging_strategy="steps",
         logging_steps=10,
-        report_to="none",
+        report_to=list(request.report_to) or "none",
+        run_name=request.run_name or None,
+        project="glueflow",  # trackio's word for what the others are told by their environment
         disable_tqdm=True,
         dataloader_pin_memory=False,
         restore_callback_states_from_checkpoint=True,  # how long the metric has not improved
