@@ -46,7 +46,7 @@ GOLDEN = {  # changed on purpose only: what a step writes for the same spec has 
     "fetch": "2e7d6a23be26daba57f4a2492e35b4f7b9b458ade6278eaf37dbc01d344d38ee",
     "encode": "0441a5e6f87edff6699606267976b99ac72f55069301ba088e953835e13e6fdc",
     "finetune": "d496b7c9ebbb63a54ed7c87aa9c6a0b86c4dc50459f7dfd1336293b6308a60fa",
-    "evaluate": "822f15e28da5cfc5e35c0f67838061a24adde09e96f0f272f066a6d4ad63dfc1",
+    "evaluate": "2805e8f12262adcd467a8dffb1c9579b08b6a711dbe26cff23c47a8681473926",
     "register": "f1541dc95dd80066ee18fb85f6e0ac6aa585db4004672e3b7fbe39aff71ce787",
 }
 

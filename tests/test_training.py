@@ -92,7 +92,10 @@ def test_predictions_logits_and_metrics_agree(full: tuple[Path, dict[str, Any]])
     task = glue_task("mrpc")
     assert rows["prediction"].to_pylist() == predictions(task, logits).tolist()
     assert facts["evaluate"]["metrics"] == scores(task, rows["prediction"].to_numpy(), rows["label"].to_numpy())
-    assert json.loads((folder / "evaluate" / "metrics.json").read_text()) == facts["evaluate"]["metrics"]
+    written = json.loads((folder / "evaluate" / "metrics.json").read_text())
+    assert written == {name: facts["evaluate"][name] for name in written}
+    assert written["examples"] == {"validation": 16}
+    assert written["majority"].keys() == written["intervals"].keys() == written["metrics"].keys() == {"f1", "accuracy"}
 
 
 def test_logits_are_those_of_each_row_alone(full: tuple[Path, dict[str, Any]]) -> None:
@@ -166,6 +169,8 @@ def test_a_regression_has_one_output_and_correlations(tiny: Path, tmp_path: Path
 def test_mnli_is_scored_on_both_of_its_splits(tiny: Path, tmp_path: Path) -> None:
     facts = run(tmp_path, tiny, task="mnli")
     assert set(facts["evaluate"]["metrics"]) == {"accuracy", "accuracy_mismatched"}
+    assert set(facts["evaluate"]["intervals"]) == {"accuracy", "accuracy_mismatched"}
+    assert set(facts["evaluate"]["examples"]) == {"validation_matched", "validation_mismatched"}
     names = {path.name for path in (tmp_path / "evaluate").iterdir()}
     assert names == {"validation_matched.parquet", "validation_mismatched.parquet", "metrics.json"}
 

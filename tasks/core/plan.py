@@ -37,7 +37,7 @@ RECIPES: dict[StepName, Recipe] = {
     "fetch": Recipe(1, ("pyarrow",)),
     "encode": Recipe(1, ("pyarrow", "tokenizers", "transformers")),
     "finetune": Recipe(1, ("accelerate", "torch", "transformers")),
-    "evaluate": Recipe(1, ("pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
+    "evaluate": Recipe(2, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
     "register": Recipe(1, ()),
 }
 

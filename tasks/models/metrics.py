@@ -29,6 +29,21 @@ def scores(task: GlueTask, predicted: "Numbers", references: "Numbers") -> dict[
     return {name: _METRICS[name](predicted, references) for name in task.metrics}
 
 
+def majority(task: GlueTask, training: "Numbers", references: "Numbers") -> dict[str, float]:
+    """The scores of a model that has learnt nothing but the most frequent class of the training labels; for a
+    regression, their mean."""
+    import numpy as np
+
+    usual = training.mean() if task.is_regression else np.bincount(training).argmax()
+    return scores(task, np.full(len(references), usual), references)
+
+
+def collapsed(task: GlueTask, predicted: "Numbers", references: "Numbers") -> bool:
+    """Whether one class alone is predicted; for a regression, scores within a hundredth of the labels' range."""
+    spread = predicted.max() - predicted.min()
+    return bool(spread <= (references.max() - references.min()) / 100 if task.is_regression else spread == 0)
+
+
 def _accuracy(predicted: "Numbers", references: "Numbers") -> float:
     from sklearn.metrics import accuracy_score
 

@@ -1,9 +1,11 @@
-"""Evaluate: predictions, logits and official metrics on the validation splits.
+"""Evaluate: predictions, logits and official metrics on the validation splits, and how far the metrics can be trusted.
 
 VERSION in tasks/core/plan.py · float32 · identity: task · not identity: device, batch size (rows are sorted by length)
 
     in   an encoded split, a fine-tuned folder
-    out  validation.parquet with idx, label, prediction, logits in row order; metrics.json {"f1": 0.897, …}
+    out  validation.parquet with idx, label, prediction, logits in row order
+         metrics.json {"metrics": {"f1": 0.897, …}, "intervals": {"f1": [0.872, 0.920], …}, "collapsed": false,
+                       "majority": {"f1": 0.812, …}, "examples": {"validation": 408}}
 """
 
 import json
@@ -24,29 +26,37 @@ from tasks.core.specs import EvaluateSpec
 from tasks.data import table
 from tasks.models.checkpoint import load_tokenizer
 from tasks.models.device import device
+from tasks.models.intervals import intervals
 from tasks.models.metric import GlueMetric
-from tasks.models.metrics import predictions
+from tasks.models.metrics import collapsed, majority, predictions
 
 
 def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
-    """Write predictions and metrics of each validation split and return the metrics as facts."""
+    """Write the predictions on each validation split and return how good they are: what is in `metrics.json`."""
     task = glue_task(spec.task)
     folder = Path(request.inputs["finetune"])
     model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     model.to(device(request.device)).eval()
     pad = load_tokenizer(folder).pad_token_id
-    metrics: dict[str, float] = {}
+    inputs = Path(request.inputs["encode"])
+    training = table.read(inputs / "train.arrow")["labels"].to_numpy()
+    facts: dict[str, Any] = {"metrics": {}, "intervals": {}, "majority": {}, "collapsed": False, "examples": {}}
     for split in task.validation:
-        encoded = table.read(Path(request.inputs["encode"]) / f"{split.name}.arrow")
+        encoded = table.read(inputs / f"{split.name}.arrow")
         logits = predict(model, encoded, pad, request.eval_batch_size, split.name)
-        predicted = predictions(task, logits)
-        labels = encoded["labels"].to_numpy()
-        suffix = split.name.removeprefix(task.validation[0].name).removeprefix("validation")
-        found = GlueMetric(task).compute(predictions=predicted, references=labels)
-        metrics |= {f"{name}{suffix}": value for name, value in found.items()}
+        predicted, labels = predictions(task, logits), encoded["labels"].to_numpy()
         pq.write_table(_rows(task, encoded, predicted, logits), Path(request.out) / f"{split.name}.parquet")
-    (Path(request.out) / "metrics.json").write_text(json.dumps(metrics, indent=1))
-    return {"metrics": metrics, "device": model.device.type}
+        suffix = split.name.removeprefix(task.validation[0].name).removeprefix("validation")
+        for name, found in {
+            "metrics": GlueMetric(task).compute(predictions=predicted, references=labels),
+            "intervals": intervals(task, predicted, labels),
+            "majority": majority(task, training, labels),
+        }.items():
+            facts[name] |= {f"{metric}{suffix}": value for metric, value in found.items()}
+        facts["collapsed"] |= collapsed(task, predicted, labels)
+        facts["examples"][split.name] = len(labels)
+    (Path(request.out) / "metrics.json").write_text(json.dumps(facts, indent=1))
+    return {**facts, "device": model.device.type}
 
 
 def predict(model: PreTrainedModel, encoded: pa.Table, pad: int, batch_size: int, what: str) -> NDArray[np.float32]:
