@@ -5,14 +5,13 @@ import os
 import re
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import screen, services
+from flows import ask, screen, services
 from flows.cache import app as cache
 from flows.models import Json
 from flows.models import app as models
@@ -39,6 +38,8 @@ app = App(
 app.command(models)
 app.command(cache)
 app.command(policy)
+app.command(ask.predict)
+app.command(ask.pipeline)
 
 Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
@@ -102,28 +103,6 @@ def plan(
         return screen.print_json(result)
     shown = [{**step, "reason": step["reason"].replace("), ", "),\n")} for step in result["steps"]]  # one a line
     return screen.table(f"{task} from {request.data}", shown, ("name", "key", "state", "reason"))
-
-
-@app.command
-def predict(model: str, text: str, second: str | None = None, /, *, as_json: Json = False) -> None:
-    """Label and score of a text, or a pair of texts, by a registered model: NAME, NAME@latest or NAME@VERSION."""
-    from tasks.core import registry
-    from tasks.core.cache import borrow
-    from tasks.steps.predict import classify
-
-    known = settings()
-    store = services.store(known)
-    version = registry.find(store, model)
-
-    def fetch(fresh: Path) -> None:
-        with screen.progress():
-            registry.pull(store, version, fresh)
-
-    with borrow(known, f"models/{version.name}/{version.content[:16]}", version.files, fetch) as folder:
-        found = classify(folder, [(text,) if second is None else (text, second)])[0]
-    if as_json:
-        return screen.print_json({"model": f"{version.name}@{version.version}", **found})
-    return screen.tell(f"{found['label']}  {found['score']:.4f}")
 
 
 @app.command

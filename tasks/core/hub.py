@@ -32,8 +32,9 @@ UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|(^|/)[A-Za-z]:|[\\\x00-\x1f]")  # a part
 SHARD = re.compile(r"(?P<split>\w+)-\d{5}-of-\d{5}(-[0-9a-f]+)?\.parquet")
 # Top folder only. No pickle (*.bin, *.pt) and no code (*.py): loading those runs what their author wrote.
 MODEL_FILES = (
-    "*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json", "*.model",
-    "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
+    "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
+    "tokenizer_config.json", "*.model", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "vocab.json",
+    "merges.txt",
 )  # fmt: skip
 
 

@@ -21,8 +21,8 @@ SAMPLE_VERSION = 1  # of the grammar behind tasks/data/sample.py
 SAMPLE_ROWS = 800
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CHECKPOINT_FILES = re.compile(
-    r"^([\w.-]+\.safetensors|model\.safetensors\.index\.json|config\.json|tokenizer\.json|tokenizer_config\.json"
-    r"|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|[\w.-]+\.model)$"
+    r"^([\w.-]+\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|tokenizer\.json"
+    r"|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|[\w.-]+\.model)$"
 )
 DATA_FORMS = "hf://OWNER/NAME[@REVISION], file:FOLDER or sample:[ROWS]"
 CHECKPOINT_FORMS = f"{PACKAGED}, hf://OWNER/NAME[@REVISION] or file:FOLDER"

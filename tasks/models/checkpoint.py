@@ -1,6 +1,7 @@
 """A checkpoint's folder on local disk: found, checked against its revision, loaded without running anybody's code."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ from tasks.core.resolve import resolve_checkpoint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json", "processor_config.json")
+NO_LIMIT = 1_000_000  # transformers' stand-in for "no limit" is 1e30
 
 
 def checkpoint_folder(location: str, revision: str, cache: Path, needs_weights: bool = True) -> Path:
@@ -30,15 +35,52 @@ def checkpoint_folder(location: str, revision: str, cache: Path, needs_weights: 
 
 
 def refuse_code(folder: Path) -> None:
-    """Raise WrongRequest if the folder's configuration asks for code of its own (CVE-2026-4372 was such a key)."""
-    for name in ("config.json", "tokenizer_config.json"):
+    """Raise WrongRequest if the folder's configuration asks for code of its own, or for a kernel from the hub, which is
+    code too (CVE-2026-4372 was such a key)."""
+    for name in CONFIGS:
         path = folder / name
-        found = json.loads(path.read_text()) if path.is_file() else {}
-        for key in ("auto_map", "custom_pipelines", "trust_remote_code"):
-            if found.get(key):
+        try:
+            found = json.loads(path.read_text()) if path.is_file() else {}
+        except ValueError as error:
+            raise WrongRequest(f"checkpoint: {name} is no JSON: {error}") from None
+        for key, value in _members(found):
+            foreign = "_implementation" in key and "/" in json.dumps(value)
+            if foreign or (key in ("auto_map", "custom_pipelines", "custom_generate", "trust_remote_code") and value):
                 raise WrongRequest(
                     f"checkpoint: {name} has {key!r}; a checkpoint that brings its own code is not loaded"
                 )
+
+
+def _members(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of a JSON value with what it holds, however deep."""
+    for key, held in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield str(key), held
+        yield from _members(held)
+
+
+def loaded(auto: str, folder: Path, headless: bool = False) -> "PreTrainedModel":
+    """The folder's model by that Auto class of transformers, in evaluation mode. Raises WrongRequest if it brings code,
+    is none of the kind, or lacks some of the weights: a head drawn at random says nothing (`headless`: needs none)."""
+    import transformers
+    from safetensors import SafetensorError
+
+    refuse_code(folder)
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        model, report = getattr(transformers, auto).from_pretrained(
+            folder, use_safetensors=True, trust_remote_code=False, local_files_only=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise WrongRequest(f"checkpoint: {folder} does not load as {auto}: {_line(error)}") from error
+    if (missing := sorted(report["missing_keys"])) and not headless:
+        raise WrongRequest(f"checkpoint: {folder} has no weights of {missing[0]}, which {auto} needs; choose another")
+    return model.eval()
+
+
+def longest_input(model: Any, tokenizer: Any) -> int | None:
+    """Tokens that both can read, or None if neither names a limit."""
+    limits = (tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", None))
+    return min((limit for limit in limits if limit and limit < NO_LIMIT), default=None)
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":

@@ -20,12 +20,10 @@ from tasks.core.process import Request
 from tasks.core.progress import Progress, report
 from tasks.core.specs import EncodeSpec
 from tasks.data import table
-from tasks.models.checkpoint import checkpoint_folder, load_tokenizer
+from tasks.models.checkpoint import NO_LIMIT, checkpoint_folder, load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-NO_LIMIT = 1_000_000  # transformers' stand-in for "no limit" is 1e30
 
 
 def run(spec: EncodeSpec, request: Request) -> dict[str, Any]:
