@@ -1,6 +1,6 @@
 """One run, from a request to a registered model: plan, fetch, tokenize, fine-tune, evaluate, register."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from prefect import flow
@@ -8,6 +8,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
 from tasks.core import runs, trackers
+from tasks.core.ancestor import ancestor
 from tasks.core.artifact import Outcome
 from tasks.core.errors import Damaged
 from tasks.core.manifest import Manifest
@@ -50,7 +51,7 @@ def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, a
 
 def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
     """Every step in order, each from the entries of those before it."""
-    manifests: dict[str, Manifest] = {}
+    manifests = ancestor(store_of(settings()), planned)
     steps = []
     for step in planned.steps:
         inputs = {name: manifests[name] for name in step.inputs}
@@ -58,11 +59,20 @@ def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
         outcome: Outcome = state.result()
         manifests[step.step] = outcome.manifest
         steps.append({"name": step.step, "key": step.key, "state": outcome.state, "seconds": round(outcome.seconds, 3)})
+    return {**summary(planned, manifests), "steps": steps}
+
+
+def summary(planned: Plan, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
+    """What a run whose steps are all there says of itself."""
+    facts = manifests["evaluate"].facts
     return {
         "task": planned.request.task,
+        "seed": planned.request.seed,
         "data": planned.data.revision,
         "checkpoint": planned.checkpoint.revision,
-        "steps": steps,
-        "metrics": manifests["evaluate"].facts["metrics"],
+        **{name: facts[name] for name in ("metrics", "intervals", "majority", "collapsed", "examples")},
+        "synthetic": manifests["fetch"].facts["synthetic"],
+        "rows": manifests["finetune"].facts["rows"],
+        "transfer": manifests["finetune"].identity["inputs"].get("transfer"),
         "model": manifests["register"].facts,
     }

@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from tasks.core.ancestor import ancestor
 from tasks.core.artifact import find, why
+from tasks.core.errors import GlueflowError
 from tasks.core.manifest import Manifest
 from tasks.core.plan import plan
 from tasks.core.specs import GlueRun
@@ -13,6 +15,11 @@ def preview(request: GlueRun, store: Store) -> dict[str, Any]:
     """The plan as `glueflow plan --json` prints it; writes nothing."""
     planned = plan(request)
     manifests: dict[str, Manifest] = {}
+    lacking = ""
+    try:
+        manifests |= ancestor(store, planned)
+    except GlueflowError as error:
+        lacking = str(error)
     steps = []
     for step in planned.steps:
         finding = find(store, step, {name: manifests[name] for name in step.inputs if name in manifests})
@@ -22,6 +29,7 @@ def preview(request: GlueRun, store: Store) -> dict[str, Any]:
             steps.append({"name": step.step, "key": step.key, "state": "reuse", "reason": ""})
         else:
             reason = why(store, step, finding) if whole or finding.state == "absent" else "an input is built first"
+            reason = lacking if lacking and "transfer" in step.inputs else reason
             steps.append({"name": step.step, "key": step.key, "state": "build", "reason": reason})
     return {
         "task": request.task,

@@ -12,6 +12,7 @@ from tasks.core.errors import WrongRequest
 Trainable = Literal["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
 Metric = Literal["matthews_correlation", "accuracy", "f1", "pearson", "spearmanr"]
 UNLABELLED = -1
+TRANSFER: tuple[Trainable, ...] = ("mrpc", "stsb", "rte")  # start from MNLI in Liu et al. 2019 (RoBERTa), section 5.1
 
 
 @dataclass(frozen=True)

@@ -73,12 +73,16 @@ class PlannedStep:
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved request and its steps in order."""
+    """A resolved request and its steps in order; the plan of the MNLI run whose model it starts from, if it does."""
 
     request: GlueRun
     data: Pinned
     checkpoint: Pinned
     steps: tuple[PlannedStep, ...]
+    ancestor: "Plan | None" = None
+
+    def step(self, name: StepName) -> PlannedStep:
+        return next(step for step in self.steps if step.step == name)
 
 
 def plan(request: GlueRun) -> Plan:
@@ -90,6 +94,8 @@ def plan(request: GlueRun) -> Plan:
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16() else "float32"
     sources = {"checkpoint": checkpoint.location}
+    ancestor = plan(request.ancestor) if request.ancestor else None
+    start = {"transfer": ancestor.step("finetune").key} if ancestor else {}
 
     fetch = PlannedStep("fetch", FetchSpec(task=request.task, data=data.revision), {}, {"data": data.location})
     encode = PlannedStep(
@@ -107,7 +113,7 @@ def plan(request: GlueRun) -> Plan:
             precision=precision,
             **training.model_dump(exclude={"max_length", "precision"}),
         ),
-        {"encode": encode.key},
+        {"encode": encode.key, **start},
         sources,
     )
     evaluate = PlannedStep(
@@ -127,4 +133,4 @@ def plan(request: GlueRun) -> Plan:
         {"finetune": finetune.key, "evaluate": evaluate.key},
         {},
     )
-    return Plan(request, data, checkpoint, (fetch, encode, finetune, evaluate, register))
+    return Plan(request, data, checkpoint, (fetch, encode, finetune, evaluate, register), ancestor)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.core.catalog import Trainable
+from tasks.core.catalog import TRANSFER, Trainable
 
 StepName = Literal["fetch", "encode", "finetune", "evaluate", "register"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
@@ -50,6 +50,12 @@ class Training(Frozen):
     early_stopping: Annotated[
         int, Field(title="Early stopping", ge=0, le=100, description="epochs without a better result; 0: never")
     ] = 0
+    max_train_rows: Annotated[
+        int,
+        Field(
+            title="Training rows", ge=0, le=10**9, description="a choice of so many, the same for every seed; 0: all"
+        ),
+    ] = 0
     max_length: Annotated[
         int, Field(title="Longest input", ge=8, le=8192, description="tokens; longer inputs are truncated")
     ] = 128
@@ -64,8 +70,8 @@ class Training(Frozen):
         return self
 
 
-class RunOptions(Frozen):
-    """All of a request but its task and training."""
+class SuiteOptions(Frozen):
+    """What the runs of a suite have in common, but for the training."""
 
     data: Annotated[
         str,
@@ -84,18 +90,27 @@ class RunOptions(Frozen):
             description=f"{PACKAGED}, hf://OWNER/NAME[@REVISION], or file:FOLDER",
         ),
     ] = PACKAGED
-    seed: Annotated[
-        int, Field(title="Seed", ge=0, lt=2**32, description="of the head, the order of examples and dropout")
-    ] = 42
     as_of: Annotated[
         date | None, Field(title="As of", description="newest data revision at the end of that day (UTC)")
     ] = None
-    name: Annotated[
-        str, Field(title="Model name", pattern=r"^$|" + NAME, description="in the registry; empty: the task's name")
-    ] = ""
     force: Annotated[
         tuple[StepName, ...], Field(title="Force", description="steps to build anew although they are there")
     ] = ()
+    transfer: Annotated[
+        bool,
+        Field(title="Transfer", description=f"{', '.join(TRANSFER)} start from the MNLI model of the same seed"),
+    ] = False
+
+
+class RunOptions(SuiteOptions):
+    """All of a request but its task and training."""
+
+    seed: Annotated[
+        int, Field(title="Seed", ge=0, lt=2**32, description="of the head, the order of examples and dropout")
+    ] = 42
+    name: Annotated[
+        str, Field(title="Model name", pattern=r"^$|" + NAME, description="in the registry; empty: the task's name")
+    ] = ""
 
 
 class GlueRun(RunOptions):
@@ -103,6 +118,19 @@ class GlueRun(RunOptions):
 
     task: Annotated[Trainable, Field(title="Task", description="GLUE configuration")] = "mrpc"
     training: Annotated[Training, Field(title="Training")] = Training()
+
+    @model_validator(mode="after")
+    def _only_some_tasks_transfer(self) -> Self:
+        if self.transfer and self.task not in TRANSFER:
+            raise ValueError(f"transfer is for {', '.join(TRANSFER)}: {self.task} starts from a checkpoint")
+        return self
+
+    @property
+    def ancestor(self) -> "GlueRun | None":
+        """The MNLI run whose model this one starts from."""
+        if not self.transfer:
+            return None
+        return self.model_copy(update={"task": "mnli", "transfer": False, "name": "", "force": ()})
 
 
 class FetchSpec(Frozen):
@@ -135,6 +163,7 @@ class FinetuneSpec(Frozen):
     warmup: float
     weight_decay: float
     early_stopping: int
+    max_train_rows: int
     precision: Literal["float32", "bfloat16"]
 
 

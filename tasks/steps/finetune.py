@@ -3,7 +3,8 @@
 VERSION in tasks/core/plan.py · bit-exact on one kind of CPU, also when continued from a saved state
 identity: FinetuneSpec · not identity: device, threads, when it is saved, trackers
 
-    in   encoded train and validation splits, a checkpoint's folder, perhaps the state of a training that was cut off
+    in   encoded train and validation splits, a checkpoint's folder; perhaps a model to start from instead of its
+         weights ("transfer"), perhaps the state of a training that was cut off
     out  config.json, model.safetensors and the tokenizer's files; facts {"best_epoch": 2, "steps": 690, "history": […]}
 """
 
@@ -44,14 +45,17 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     )
     tokenizer = load_tokenizer(folder)
     set_seed(spec.seed)  # before the head is drawn
-    model = load_classifier(folder, task, spec.init)
+    start = request.inputs.get("transfer")
+    model = load_classifier(Path(start), task, "pretrained") if start else load_classifier(folder, task, spec.init)
     if spec.strategy == "frozen":
         model.base_model.requires_grad_(False)
     encoded = Path(request.inputs["encode"])
+    training = Dataset.from_file(str(encoded / "train.arrow"))
+    chosen = choice(len(training), spec.max_train_rows)
     trainer = ResumableTrainer(
         model=model,
         args=training_arguments(spec, request, task),
-        train_dataset=Dataset.from_file(str(encoded / "train.arrow")),
+        train_dataset=training if chosen is None else training.select(chosen),
         eval_dataset=Dataset.from_file(str(encoded / f"{task.validation[0].name}.arrow")),
         data_collator=DataCollatorWithPadding(tokenizer),
         processing_class=tokenizer,
@@ -79,6 +83,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
         "resumed_from": trainer._initial_global_step,
         "best_epoch": round(best["epoch"]),
         "best": {name: best[f"eval_{name}"] for name in task.metrics},
+        "rows": {"used": len(trainer.train_dataset), "of": len(training)},
         "history": history,
         "samples_per_second": round(last(state.log_history, "train_samples_per_second"), 2),
         "device": trainer.args.device.type,
@@ -115,6 +120,13 @@ def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> 
         dataloader_pin_memory=False,
         restore_callback_states_from_checkpoint=True,  # how long the metric has not improved
     )
+
+
+def choice(rows: int, wanted: int) -> list[int] | None:
+    """Which rows are trained on, in file order, if not all are: the same ones for every seed of the training."""
+    if not 0 < wanted < rows:
+        return None
+    return sorted(np.random.default_rng(0).choice(rows, wanted, replace=False).tolist())
 
 
 def compute_metrics(task: GlueTask, outputs: EvalPrediction) -> dict[str, float]:
