@@ -7,7 +7,9 @@ from cyclopts import App, Parameter
 
 from flows import screen, services
 from tasks.core import registry
+from tasks.core.errors import BadData
 from tasks.core.settings import settings
+from tasks.core.weights import check_weights
 
 app = App(name="models", help="List, show and download the versions in the registry.")
 Json = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.")]
@@ -44,6 +46,12 @@ def pull(model: str, folder: Path, /, *, as_json: Json = False) -> None:
     version = registry.find(store, model)
     with screen.progress():
         registry.pull(store, version, folder)
+        try:
+            check_weights(folder)
+        except BadData:
+            for file in version.files:
+                (folder / file.path).unlink()
+            raise
     if as_json:
         return screen.print_json({"model": f"{version.name}@{version.version}", "folder": str(folder)})
     return screen.tell(f"{version.name}@{version.version} is in {folder}")

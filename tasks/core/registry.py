@@ -193,7 +193,11 @@ def find(store: Store, reference: str) -> Version:
 
 def pull(store: Store, version: Version, folder: Path) -> Path:
     """Download the version into `folder`, each file checked against its SHA-256. Raises Damaged if one is not what was
-    registered; it is then set aside, so that the version's pipeline copies it anew."""
+    registered; it is then set aside, so that the version's pipeline copies it anew. Raises BadData for a version with a
+    file that no pipeline registers, such as a pickle."""
+    for file in version.files:
+        if not REGISTRABLE.fullmatch(file.path):
+            raise BadData(f"model: {version.name}@{version.version} names {file.path!r}, which no version may hold")
     wrong = download(store, folder, {file: f"{version.folder}/{file.path}" for file in version.files})
     if not wrong:
         return folder

@@ -16,6 +16,7 @@ from tasks.core.catalog import glue_task
 from tasks.core.errors import WrongRequest
 from tasks.core.files import content_digest, entry
 from tasks.core.specs import PACKAGED
+from tasks.core.weights import check_weights
 
 SAMPLE_VERSION = 1  # of the grammar behind tasks/data/sample.py
 SAMPLE_ROWS = 800
@@ -91,7 +92,11 @@ def resolve_checkpoint(uri: str, needs_weights: bool = True) -> Pinned:
     if scheme == "hf" and rest.startswith("//"):
         return _hub(uri, rest[2:], "model")
     if scheme == "file" and rest:
-        return _folder(uri, Path(rest).expanduser().absolute(), needs_weights)
+        folder = Path(rest).expanduser().absolute()
+        pinned = _folder(uri, folder, needs_weights)
+        if needs_weights:
+            check_weights(folder)
+        return pinned
     raise WrongRequest.of("checkpoint", uri, f"use {CHECKPOINT_FORMS}")
 
 

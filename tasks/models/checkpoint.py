@@ -10,6 +10,7 @@ from tasks.core.catalog import GlueTask
 from tasks.core.errors import WrongRequest
 from tasks.core.progress import Progress, report
 from tasks.core.resolve import resolve_checkpoint
+from tasks.core.weights import check_weights
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -25,6 +26,7 @@ def checkpoint_folder(location: str, revision: str, cache: Path, needs_weights: 
     if scheme == "hf":
         repo, _, commit = rest.removeprefix("//").partition("@")
         folder = hub.download(repo, commit, "model", None, cache / "hub", _downloaded)
+        check_weights(folder)
     else:
         folder = Path(rest)
         found = resolve_checkpoint(location, needs_weights).revision
@@ -41,7 +43,7 @@ def refuse_code(folder: Path) -> None:
         path = folder / name
         try:
             found = json.loads(path.read_text()) if path.is_file() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise WrongRequest(f"checkpoint: {name} is no JSON: {error}") from None
         for key, value in _members(found):
             foreign = "_implementation" in key and "/" in json.dumps(value)

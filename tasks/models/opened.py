@@ -14,6 +14,7 @@ from tasks.core.cache import borrow
 from tasks.core.resolve import resolve_checkpoint
 from tasks.core.settings import Settings
 from tasks.core.store import Store
+from tasks.core.weights import check_weights
 from tasks.models.checkpoint import checkpoint_folder, refuse_code
 
 
@@ -39,6 +40,7 @@ def opened(reference: str, known: Settings, store: Callable[[], Store]) -> Itera
 
     def fetch(fresh: Path) -> None:
         registry.pull(here, version, fresh)
+        check_weights(fresh)
 
     with borrow(known, f"models/{version.name}/{version.content[:16]}", version.files, fetch) as folder:
         refuse_code(folder)
