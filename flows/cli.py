@@ -11,7 +11,7 @@ from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import ask, screen, services
+from flows import ask, findings, screen, services
 from flows.cache import app as cache
 from flows.models import Json
 from flows.models import app as models
@@ -80,7 +80,7 @@ def run(
         return screen.print_json(result)
     model = result["model"]
     screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "seconds"))
-    screen.tell(screen.figures(result["metrics"]))
+    screen.tell(screen.figures(result["metrics"]), *findings.lines(result["data_report"]))
     screen.tell(f"registered {model['name']}@{model['version']}  {model['uri']}")
     return screen.say(f'next: glueflow predict {model["name"]}@{model["version"]} "text"  ·  {ui}')
 

@@ -72,6 +72,7 @@ def summary(planned: Plan, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
         "checkpoint": planned.checkpoint.revision,
         **{name: facts[name] for name in ("metrics", "intervals", "majority", "collapsed", "examples")},
         "synthetic": manifests["fetch"].facts["synthetic"],
+        "data_report": manifests["fetch"].facts,
         "rows": manifests["finetune"].facts["rows"],
         "transfer": manifests["finetune"].identity["inputs"].get("transfer"),
         "model": manifests["register"].facts,

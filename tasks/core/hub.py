@@ -23,13 +23,14 @@ from uuid import uuid4
 from tasks.core.errors import Unavailable, WrongRequest
 from tasks.core.hold import until_exit
 from tasks.core.hub_client import asking, head, kept_in, meter, named, pages
+from tasks.core.layout import SHARD, shards
 
 RepoType = Literal["dataset", "model"]
 Listing = dict[str, tuple[int, str]]  # path -> bytes, digest: SHA-256 (64 digits) or git's name of a blob (40)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 REVISION = re.compile(r"(?!.*\.\.)\w[\w.+@/-]{0,250}")  # `..` would climb in the address that is asked
 UNSAFE = re.compile(r"(^|/)\.{0,2}(/|$)|(^|/)[A-Za-z]:|[\\\x00-\x1f]")  # a part `.`, `..` or empty; a drive
-SHARD = re.compile(r"(?P<split>\w+)-\d{5}-of-\d{5}(-[0-9a-f]+)?\.parquet")
+CONVERTED = re.compile(r"(?P<config>[^/]+)/(?P<split>\w+)/\d{4}\.parquet")
 # Top folder only. No pickle (*.bin, *.pt) and no code (*.py): loading those runs what their author wrote.
 MODEL_FILES = (
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer.json",
@@ -74,17 +75,16 @@ def parquet_files(repo: str, commit: str, config: str, folder: Path | None = Non
     With `folder`, that of `download`, the listing is kept there and needs no network again.
     """
     name, listed = named(repo, "dataset", commit), _listing(repo, commit, "dataset", folder)
-    shards = [(path.rpartition("/")[0], path, SHARD.fullmatch(path.rpartition("/")[2])) for path in sorted(listed)]
-    splits: dict[str, list[str]] = {}
-    for parent, path, shard in shards:
-        if shard and parent == config:
-            splits.setdefault(shard["split"], []).append(path)
+    splits = shards(path for path in listed if path.rpartition("/")[0] == config)
+    if not splits:  # the hub's own conversion of other formats, at the revision refs/convert/parquet
+        for part in map(CONVERTED.fullmatch, sorted(listed)):
+            if part and part["config"] == config:
+                splits.setdefault(part["split"], []).append(part[0])
     if not splits:
-        there = ", ".join(sorted({parent for parent, _, shard in shards if shard})) or "none"
-        raise WrongRequest(f"{name} has no Parquet files of configuration {config!r}; choose one of: {there}")
-    for split, paths in splits.items():
-        if f"-of-{len(paths):05}" not in paths[0]:
-            raise WrongRequest(f"{name} holds {len(paths)} part(s) of {config}/{split}, not all that {paths[0]} names")
+        there = {path.rpartition("/")[0] for path in listed if SHARD.fullmatch(path.rpartition("/")[2])}
+        there |= {part["config"] for part in map(CONVERTED.fullmatch, listed) if part}
+        choice = ", ".join(sorted(there)) or "none"
+        raise WrongRequest(f"{name} has no Parquet files of configuration {config!r}; choose one of: {choice}")
     return splits
 
 

@@ -34,7 +34,7 @@ class Recipe:
 
 
 RECIPES: dict[StepName, Recipe] = {
-    "fetch": Recipe(1, ("pyarrow",)),
+    "fetch": Recipe(2, ("pyarrow",)),
     "encode": Recipe(1, ("pyarrow", "tokenizers", "transformers")),
     "finetune": Recipe(1, ("accelerate", "torch", "transformers")),
     "evaluate": Recipe(2, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),

@@ -161,8 +161,9 @@ def _end(child: "subprocess.Popen[str]", lines: IO[str], uploads: Uploads | None
 
 
 def _environment(settings: Settings, folder: str, request: Request) -> dict[str, str]:
-    """The caller's environment without what the step has no use for: the store's credentials."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    """The caller's environment; without credentials of S3 for a step that has no use for them."""
+    from_bucket = any(source.startswith("s3://") for source in request.sources.values())
+    environment = {name: value for name, value in os.environ.items() if from_bucket or not name.startswith("AWS_")}
     environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     environment |= trackers.environment(request.report_to, settings.home / "trackers", request.run_name)
     if settings.threads:

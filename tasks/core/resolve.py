@@ -1,4 +1,4 @@
-"""From a moving name to a fixed one: a hub branch to its commit, a folder to the digest of its files.
+"""From a moving name to a fixed one: a hub branch to its commit, a folder or bucket to a digest of its files.
 
     resolve_data("file:glue", "mrpc", None)  ->  Pinned("file:glue", "sha256:9c0d…", "/data/glue")
 
@@ -15,6 +15,8 @@ from tasks.core import hub
 from tasks.core.catalog import glue_task
 from tasks.core.errors import WrongRequest
 from tasks.core.files import content_digest, entry
+from tasks.core.layout import files
+from tasks.core.places import dated, place
 from tasks.core.specs import PACKAGED
 from tasks.core.weights import check_weights
 
@@ -25,7 +27,7 @@ CHECKPOINT_FILES = re.compile(
     r"^([\w.-]+\.safetensors|model\.safetensors\.index\.json|config\.json|generation_config\.json|tokenizer\.json"
     r"|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|[\w.-]+\.model)$"
 )
-DATA_FORMS = "hf://OWNER/NAME[@REVISION], file:FOLDER or sample:[ROWS]"
+DATA_FORMS = "hf://OWNER/NAME[@REVISION], file:FOLDER, s3://BUCKET/PREFIX or sample:[ROWS]"
 CHECKPOINT_FORMS = f"{PACKAGED}, hf://OWNER/NAME[@REVISION] or file:FOLDER"
 
 
@@ -41,31 +43,20 @@ class Pinned:
 def resolve_data(uri: str, task: str, as_of: date | None) -> Pinned:
     """The data of one task at one revision; raises WrongRequest for what is not there."""
     scheme, _, rest = uri.partition(":")
-    if as_of and scheme != "hf":
-        raise WrongRequest.of("as_of", str(as_of), "only data from hf:// has dated revisions")
     if scheme == "hf" and rest.startswith("//"):
         return _hub(uri, rest[2:], "dataset", as_of)
     if scheme == "sample":
+        if as_of:
+            raise WrongRequest.of("as_of", str(as_of), "sample: has no dated revisions; hf://, file: and s3:// have")
         if rest and not re.fullmatch(r"[1-9][0-9]{0,7}", rest):
             raise WrongRequest.of("data", uri, "after sample: comes nothing or the number of training rows")
         rows = int(rest or SAMPLE_ROWS)
         return Pinned(uri, f"sample:v{SAMPLE_VERSION}:{rows}", f"sample:{rows}")
-    if scheme == "file" and rest:
-        return _classic(uri, Path(rest).expanduser().absolute(), task)
+    if (scheme == "file" and rest) or (scheme == "s3" and rest.startswith("//")):
+        found = dated(place(uri), as_of)
+        names = [name for names in files(glue_task(task), found).values() for name in names]
+        return Pinned(uri, found.pin(names), found.uri)
     raise WrongRequest.of("data", uri, f"use {DATA_FORMS}")
-
-
-def _classic(uri: str, folder: Path, task: str) -> Pinned:
-    glue = glue_task(task)
-    if not folder.is_dir():
-        raise WrongRequest.of("data", uri, f"the folder {folder} does not exist")
-    for split in glue.splits:
-        if not (folder / glue.folder / split.file).is_file():
-            raise WrongRequest.of(
-                "data", uri, f"{split.file} of {task} is expected at {folder / glue.folder / split.file}"
-            )
-    files = [entry(folder, f"{glue.folder}/{split.file}") for split in glue.splits]
-    return Pinned(uri, f"sha256:{content_digest(files)}", f"file:{folder}")
 
 
 def _hub(uri: str, rest: str, repo_type: hub.RepoType, as_of: date | None = None) -> Pinned:

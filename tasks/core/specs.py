@@ -78,8 +78,8 @@ class SuiteOptions(Frozen):
         Field(
             title="Data",
             max_length=1024,
-            description="hf://OWNER/NAME[@REVISION], file:FOLDER in the classic GLUE layout, or sample:[ROWS], "
-            "made up and offline",
+            description="hf://OWNER/NAME[@REVISION], file:FOLDER or s3://BUCKET/PREFIX in the classic layout or as "
+            "Parquet, or sample:[ROWS], made up and offline",
         ),
     ] = "hf://nyu-mll/glue"
     checkpoint: Annotated[

@@ -16,7 +16,7 @@ import pyarrow.csv as csv
 
 from tasks.core.catalog import UNLABELLED, GlueTask, Split
 from tasks.core.errors import BadData
-from tasks.data.table import schema
+from tasks.data.table import checked, schema, some
 
 BLOCK = 8 << 20  # bytes read at a time; a line may not be longer
 COLA = ["source", "label", "mark", "sentence"]
@@ -30,14 +30,19 @@ HEADERS: dict[str, tuple[str, ...]] = {  # text columns, then the label, where t
 
 
 def read(task: GlueTask, split: Split, path: Path) -> Iterator[pa.RecordBatch]:
-    """The split's rows in file order, typed as `schema(task)`; raises BadData naming file, row and column."""
+    """The split's rows in file order, typed as `schema(task)`; raises BadData naming file, row (a header is row 1) and
+    column."""
+    first_line = 1 if task.name == "cola" and split.labelled else 2
+    return some(checked(task, split, _read(task, split, path, first_line), str(path), first_line), str(path))
+
+
+def _read(task: GlueTask, split: Split, path: Path, first_line: int) -> Iterator[pa.RecordBatch]:
     names = _header(task, split, path)
     *texts, label = HEADERS.get(task.name, (*task.text, "label"))
     wanted = [*texts, label] if split.labelled else texts
     for name in wanted:
         if name not in names:
             raise BadData(f"{path}: column {name!r} is not there; the file has {', '.join(map(repr, names))}")
-    first_line = 1 if task.name == "cola" and split.labelled else 2
     row = 0
     for batch in _records(path, names, wanted, first_line):
         columns = [_text(batch[name], path, row + first_line, name) for name in texts]

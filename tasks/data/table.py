@@ -68,30 +68,58 @@ def stream(path: Path) -> Iterator[pa.RecordBatch]:
                 yield batch.slice(start, BATCH_ROWS)
 
 
-def checked(task: GlueTask, split: Split, batches: Iterable[pa.RecordBatch], where: str) -> Iterator[pa.RecordBatch]:
-    """The same batches, or BadData at the first row that cannot be trusted, named by `where` and its number from 1."""
-    rows = 0
+def checked(
+    task: GlueTask, split: Split, batches: Iterable[pa.RecordBatch], where: str, first: int = 1
+) -> Iterator[pa.RecordBatch]:
+    """The same batches, or BadData at the first row that cannot be trusted, named by `where` and its number there."""
     for batch in batches:
         for name in batch.schema.names:
-            _refuse(pc.is_null(batch[name]), where, rows, name, "is missing")
-        _check_labels(task, split, batch["label"], where, rows)
+            _refuse(pc.is_null(batch[name]), where, first, name, "is missing")
+        for name in task.text:
+            _check_text(batch[name], where, first, name)
+        _check_labels(task, split, batch["label"], where, first)
+        first += batch.num_rows
+        yield batch
+
+
+def some(batches: Iterable[pa.RecordBatch], where: str) -> Iterator[pa.RecordBatch]:
+    """The same batches, or BadData if there is no row at all."""
+    rows = 0
+    for batch in batches:
         rows += batch.num_rows
         yield batch
     if not rows:
-        raise BadData(f"{where}: has no rows; {split.name} of {task.name} needs at least one")
+        raise BadData(f"{where}: has no rows; every split needs at least one")
 
 
-def _check_labels(task: GlueTask, split: Split, labels: pa.Array, where: str, rows: int) -> None:
+def _check_text(column: pa.Array, where: str, first: int, name: str) -> None:
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        for offset, item in enumerate(column.cast(pa.binary()).to_pylist()):
+            _refuse_bytes(item, where, first + offset, name)
+        raise
+    _refuse(pc.match_substring(column, "\0"), where, first, name, "holds a NUL byte")
+
+
+def _refuse_bytes(item: bytes, where: str, row: int, name: str) -> None:
+    try:
+        item.decode()
+    except UnicodeDecodeError as error:
+        raise BadData(f"{where}: row {row}: {name} is not UTF-8 ({error.reason})") from None
+
+
+def _check_labels(task: GlueTask, split: Split, labels: pa.Array, where: str, first: int) -> None:
     if not split.labelled:
-        _refuse(pc.not_equal(labels, UNLABELLED), where, rows, "label", "is given in an unlabelled split")
+        _refuse(pc.not_equal(labels, UNLABELLED), where, first, "label", "is given in an unlabelled split")
         return
     low, high = task.score_range if task.is_regression else (0, len(task.labels) - 1)
     outside = pc.invert(pc.and_(pc.greater_equal(labels, low), pc.less_equal(labels, high)))  # NaN is outside too
-    _refuse(outside, where, rows, "label", f"is outside {low:g} to {high:g}", labels)
+    _refuse(outside, where, first, "label", f"is outside {low:g} to {high:g}", labels)
 
 
-def _refuse(wrong: pa.Array, where: str, rows: int, column: str, why: str, values: pa.Array | None = None) -> None:
-    first = pc.index(wrong, True).as_py()
-    if first >= 0:
-        held = "" if values is None else f" {values[first].as_py()}"
-        raise BadData(f"{where}: row {rows + first + 1}: {column}{held} {why}")
+def _refuse(wrong: pa.Array, where: str, first: int, column: str, why: str, values: pa.Array | None = None) -> None:
+    at = pc.index(wrong, True).as_py()
+    if at >= 0:
+        held = "" if values is None else f" {values[at].as_py()}"
+        raise BadData(f"{where}: row {first + at}: {column}{held} {why}")
