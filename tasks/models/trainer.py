@@ -32,6 +32,9 @@ class ResumableTrainer(Trainer):
         super().__init__(*arguments, **options)
         self.add_callback(_LossSoFar(self))
 
+    def finish(self) -> None:
+        """Once trained, make the model whole again; there is nothing to do where it was trained as it is."""
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         for pickled in Path(output_dir or self.args.output_dir).glob("*.bin"):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from datasets import Dataset
 from transformers import (
     DataCollatorWithPadding,
@@ -29,9 +30,12 @@ from tasks.core.catalog import GlueTask, glue_task
 from tasks.core.errors import GlueflowError, StepFailed
 from tasks.core.process import Request
 from tasks.core.specs import FinetuneSpec
+from tasks.data import table
 from tasks.models.checkpoint import checkpoint_folder, load_classifier, load_tokenizer
 from tasks.models.device import device
 from tasks.models.metrics import predictions, scores
+from tasks.models.packed import why_plain
+from tasks.models.packed_trainer import PackedTrainer
 from tasks.models.progress import TrainingProgress
 from tasks.models.saving import Saving, unpack
 from tasks.models.trainer import ResumableTrainer
@@ -50,18 +54,11 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     if spec.strategy == "frozen":
         model.base_model.requires_grad_(False)
     encoded = Path(request.inputs["encode"])
-    training = Dataset.from_file(str(encoded / "train.arrow"))
-    chosen = choice(len(training), spec.max_train_rows)
-    trainer = ResumableTrainer(
-        model=model,
-        args=training_arguments(spec, request, task),
-        train_dataset=training if chosen is None else training.select(chosen),
-        eval_dataset=Dataset.from_file(str(encoded / f"{task.validation[0].name}.arrow")),
-        data_collator=DataCollatorWithPadding(tokenizer),
-        processing_class=tokenizer,
-        compute_metrics=lambda outputs: compute_metrics(task, outputs),
-        callbacks=[TrainingProgress()],
-    )
+    everything = table.read(encoded / "train.arrow")
+    chosen = choice(len(everything), spec.max_train_rows)
+    train = everything if chosen is None else everything.take(chosen)
+    validation = table.read(encoded / f"{task.validation[0].name}.arrow")
+    trainer = trainer_for(model, training_arguments(spec, request, task), task, tokenizer, train, validation)
     if spec.early_stopping:
         trainer.add_callback(EarlyStoppingCallback(spec.early_stopping))
     scratch = Path(trainer.args.output_dir)
@@ -74,6 +71,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     ended = "planned" if state.global_step == state.max_steps else "early stop" if stopped_early(trainer) else ""
     if not ended:
         raise StepFailed(f"finetune: stopped at step {state.global_step} of {state.max_steps}")
+    trainer.finish()
     save(trainer.model, tokenizer, Path(request.out))
     best = max((entry for entry in history if "eval_loss" in entry), key=lambda entry: entry[f"eval_{task.headline}"])
     return {
@@ -83,11 +81,35 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
         "resumed_from": trainer._initial_global_step,
         "best_epoch": round(best["epoch"]),
         "best": {name: best[f"eval_{name}"] for name in task.metrics},
-        "rows": {"used": len(trainer.train_dataset), "of": len(training)},
+        "rows": {"used": len(trainer.train_dataset), "of": len(everything)},
         "history": history,
         "samples_per_second": round(last(state.log_history, "train_samples_per_second"), 2),
         "device": trainer.args.device.type,
+        "path": "packed" if isinstance(trainer, PackedTrainer) else "plain",
+        "why_plain": why_plain(model),
     }
+
+
+def trainer_for(
+    model: PreTrainedModel,
+    args: TrainingArguments,
+    task: GlueTask,
+    tokenizer: Any,
+    train: pa.Table,
+    validation: pa.Table,
+) -> ResumableTrainer:
+    """The packed path if the model's family has it, else Trainer as it is. Which one follows from the checkpoint."""
+    options = {
+        "processing_class": tokenizer,
+        "compute_metrics": lambda outputs: compute_metrics(task, outputs),
+        "callbacks": [TrainingProgress()],
+    }
+    if not why_plain(model):
+        args.remove_unused_columns = False  # batches hold what no signature names
+        return PackedTrainer(model, args, train, validation, **options)
+    collate = DataCollatorWithPadding(tokenizer)
+    splits = {"train_dataset": Dataset(train), "eval_dataset": Dataset(validation)}
+    return ResumableTrainer(model, args, collate, **splits, **options)
 
 
 def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> TrainingArguments:
@@ -101,6 +123,7 @@ def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> 
         lr_scheduler_type=spec.lr_scheduler,
         warmup_steps=spec.warmup,
         weight_decay=spec.weight_decay,
+        optim="adamw_torch_fused",
         seed=spec.seed,
         data_seed=spec.seed,
         bf16=spec.precision == "bfloat16",
