@@ -6,23 +6,36 @@ from cyclopts import Parameter
 
 from flows import screen, services
 from flows.models import Json
+from tasks.core.batch import Batch, BatchOptions
+from tasks.core.errors import WrongRequest
 from tasks.core.settings import settings
 from tasks.models.pipelines import NAMES, Options, kind_of
 
 Model = Annotated[str, Parameter(help="NAME, NAME@VERSION, hf://OWNER/NAME[@REVISION], file:FOLDER or packaged:…")]
-NONE = Options()
+NONE, NO_BATCH = Options(), BatchOptions()
 
 
 def predict(
     model: Model,
-    text: str,
+    text: str | None = None,
     second: str | None = None,
     /,
     *,
+    batch: Annotated[BatchOptions, Parameter(name="*")] = NO_BATCH,
     explain: Annotated[bool, Parameter(help="Show tokens, logits and probabilities, too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Label and score of a text, or a pair of texts, by a registered model or a checkpoint."""
+    """Label and score of a text, a pair of texts, or every row of --input, by a registered model or a checkpoint.
+
+    A file's answers go to the store as Parquet, part by part, and into --output; a batch that was cut off goes on.
+    In CSV a text that a spreadsheet would run as a formula is written with an apostrophe before it.
+    """
+    if batch != NO_BATCH:
+        if text is not None or explain:
+            raise WrongRequest("input: a file is asked about as a whole, without a text and without --explain")
+        return _batch(Batch(model=model, **batch.model_dump()), as_json)
+    if text is None:
+        raise WrongRequest("text: is missing; give a text, or a file with --input")
     from tasks.models import classifier
     from tasks.models.device import device
     from tasks.models.opened import opened
@@ -40,6 +53,17 @@ def predict(
         screen.table("tokens", found["tokens"], ("token", "id", "segment"))
         screen.table("labels", [_rounded(row) for row in found["labels"]], tuple(found["labels"][0]))
     return screen.tell(f"{found['label']}  {found['score']:.4f}")
+
+
+def _batch(batch: Batch, as_json: bool) -> None:
+    with services.prefect(settings()), screen.progress():
+        from flows.predict import predict as flow
+
+        said = flow(batch)
+    if as_json:
+        return screen.print_json(said)
+    where = f"{said['output']} and {said['uri']}" if said["output"] else said["uri"]
+    return screen.tell(f"{said['rows']} rows by {said['model']}, {said['state']}: {where}")
 
 
 def pipeline(

@@ -1,7 +1,6 @@
 """The `glueflow` command. Exit status: 0 done, 1 the work failed, 2 the request or its data were wrong."""
 
 import difflib
-import os
 import re
 import signal
 import sys
@@ -17,7 +16,7 @@ from flows.models import Json
 from flows.models import app as models
 from flows.policies import policy
 from tasks.core.catalog import Trainable
-from tasks.core.errors import GlueflowError, Preempted, Unavailable, WrongRequest
+from tasks.core.errors import GlueflowError, Preempted, WrongRequest
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, RunOptions, Training
 
@@ -45,12 +44,6 @@ Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
 DEFAULTS, TRAINING = RunOptions(), Training()
-PREFECT = {
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the log is in the UI
-    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else a screenful while the server is away for a moment
-    "PREFECT_CLIENT_MAX_RETRIES": "8",  # with growing pauses: a server that is away for minutes costs no run
-}
-LATER = "what was finished or saved stays, the same command goes on from there"
 
 
 @app.command
@@ -64,18 +57,10 @@ def run(
 ) -> None:
     """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
     request = _request(task, options, training)
-    ui = services.server(settings())
-    for name, value in PREFECT.items():
-        os.environ.setdefault(name, value)
-    from httpx import HTTPError
+    with services.prefect(settings()) as ui, screen.progress():
+        from flows.glue import glue
 
-    from flows.glue import glue
-
-    with screen.progress():
-        try:
-            result = glue(request)
-        except HTTPError as error:
-            raise Unavailable(f"prefect: {ui or settings().api_url} is away ({error}); {LATER}") from error
+        result = glue(request)
     if as_json:
         return screen.print_json(result)
     model = result["model"]
@@ -191,11 +176,11 @@ def main() -> None:
     except GlueflowError as error:
         _stop(str(error), error.exit_status)
     except KeyboardInterrupt:
-        _stop(f"interrupted; {LATER}", 130)
+        _stop(f"interrupted; {services.LATER}", 130)
 
 
 def _told_to_end(*_: object) -> NoReturn:
-    raise Preempted(f"told to end; {LATER}")
+    raise Preempted(f"told to end; {services.LATER}")
 
 
 def _stop(line: str, status: int) -> None:

@@ -1,6 +1,8 @@
 """What a command needs to be running: the store and the Prefect server, the person's own or the local ones."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -9,6 +11,13 @@ from infra import stack
 from tasks.core.errors import Unavailable, WrongRequest
 from tasks.core.settings import Settings
 from tasks.core.store import Store, open_store
+
+PREFECT = {
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the log is in the UI
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else a screenful while the server is away for a moment
+    "PREFECT_CLIENT_MAX_RETRIES": "8",  # with growing pauses: a server that is away for minutes costs no run
+}
+LATER = "what was finished or saved stays, the same command goes on from there"
 
 
 def store(known: Settings) -> Store:
@@ -27,6 +36,21 @@ def server(known: Settings) -> str:
         return known.api_url.rstrip("/").removesuffix("/api")
     os.environ["PREFECT_API_URL"] = running.api_url
     return running.ui_url
+
+
+@contextmanager
+def prefect(known: Settings) -> Iterator[str]:
+    """Within the block a flow may be imported and run: store and server answer, and Prefect keeps quiet. Yields the
+    address of the UI; raises Unavailable if the server goes away for good."""
+    ui = server(known)
+    for name, value in PREFECT.items():
+        os.environ.setdefault(name, value)
+    from httpx import HTTPError
+
+    try:
+        yield ui
+    except HTTPError as error:
+        raise Unavailable(f"prefect: {ui or known.api_url} is away ({error}); {LATER}") from error
 
 
 def credentials(known: Settings) -> dict[str, str]:

@@ -22,14 +22,17 @@ def commands(program: str) -> list[str]:
 def test_every_glueflow_command_runs(corner: Corner, tiny: Path, tmp_path: Path) -> None:
     """In the README's order; a smaller sample and a tiny checkpoint stand in for the real ones."""
     small = {"run": ["--checkpoint", f"file:{tiny}", "--epochs", "1"], "plan": ["--checkpoint", f"file:{tiny}"]}
+    (tmp_path / "pairs.csv").write_text("sentence1,sentence2\nHe ate.,He had a meal.\n")
     found = commands("glueflow")
     assert len(found) > 8
     for line in found:
         if line == "glueflow drill":
             continue  # minutes long: tests/test_drill.py
-        words = shlex.split(line.replace("sample:", "sample:32").replace("mrpc-model", str(tmp_path / "model")))[1:]
+        line = re.sub(r"\b(\w+\.csv|mrpc-model)\b", rf"{tmp_path}/\1", line.replace("sample:", "sample:32"))
+        words = shlex.split(line)[1:]
         corner.glueflow(*words, *small.get(words[0], []))
-    assert (tmp_path / "model" / "model.safetensors").is_file()
+    assert (tmp_path / "mrpc-model" / "model.safetensors").is_file()
+    assert (tmp_path / "answers.csv").read_text().splitlines()[0] == "row,sentence1,sentence2,label,score"
 
 
 def test_every_shell_block_holds_only_known_programs() -> None:

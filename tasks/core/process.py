@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread, Timer
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from tasks.core import trackers
 from tasks.core.errors import KINDS, GlueflowError, StepFailed
@@ -54,6 +54,14 @@ class Request:
     run_name: str = ""  # in trackers
 
 
+class Keeping(Protocol):
+    """Who takes what a child hands over, and removes its folder then."""
+
+    def offer(self, saved: Saved) -> None: ...
+    def close(self, seconds: float | None = None) -> None:
+        """Wait for what is on its way, at most so long; raises what was wrong with it."""
+
+
 def run_step(
     settings: Settings,
     step: PlannedStep,
@@ -83,15 +91,19 @@ def run_step(
             report_to=trackers.named(settings),
             run_name=f"{step.spec.task}-{step.key[:12]}",
         )
-        (folder / "request.json").write_text(json.dumps(asdict(request)))
-        command = [sys.executable, "-m", "tasks.steps", step.step, f"{folder}/request.json"]
-        uploads = Uploads(saves, step.key) if saves else None
-        environment = _environment(settings, str(folder), request)
-        answer, status, errors = _run(command, str(folder), environment, uploads)
-        if answer is None:
-            failed = StepFailed(f"{step.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
-            failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
-            raise failed
+        return run_process(settings, request, folder, Uploads(saves, step.key) if saves else None)
+
+
+def run_process(settings: Settings, request: Request, folder: Path, keeping: Keeping | None) -> dict[str, Any]:
+    """As `run_step`, for a request that is made already; what the child hands over goes to `keeping`."""
+    (folder / "request.json").write_text(json.dumps(asdict(request)))
+    command = [sys.executable, "-m", "tasks.steps", request.step, f"{folder}/request.json"]
+    environment = _environment(settings, str(folder), request)
+    answer, status, errors = _run(command, str(folder), environment, keeping)
+    if answer is None:
+        failed = StepFailed(f"{request.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
+        failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
+        raise failed
     if "error" in answer:
         kind = KINDS.get(answer["error"]["kind"], GlueflowError)
         raise kind(answer["error"]["message"])
@@ -99,7 +111,7 @@ def run_step(
 
 
 def _run(
-    command: list[str], folder: str, environment: dict[str, str], uploads: Uploads | None
+    command: list[str], folder: str, environment: dict[str, str], keeping: Keeping | None
 ) -> tuple[dict[str, Any] | None, int, list[str]]:
     """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
     child = subprocess.Popen(
@@ -116,14 +128,14 @@ def _run(
     tail: deque[str] = deque(maxlen=ERROR_LINES)
     reader = Thread(target=_drain, args=(child.stderr, tail), daemon=True)
     reader.start()
-    keeper = uploads.offer if uploads else None
+    keeper = keeping.offer if keeping else None
     try:
         answer = _listen(child.stdout, keeper)
         status = child.wait()
-        if uploads:
-            uploads.close()
+        if keeping:
+            keeping.close()
     except BaseException:
-        _end(child, child.stdout, uploads)
+        _end(child, child.stdout, keeping)
         raise
     reader.join()
     return answer, status, list(tail)
@@ -143,17 +155,17 @@ def _listen(lines: IO[str], keeper: Keeper | None) -> dict[str, Any] | None:
     return answer
 
 
-def _end(child: "subprocess.Popen[str]", lines: IO[str], uploads: Uploads | None) -> None:
+def _end(child: "subprocess.Popen[str]", lines: IO[str], keeping: Keeping | None) -> None:
     """Have the child end and keep what it still hands over, all within PATIENCE; a second signal ends that, too."""
     deadline = time.monotonic() + PATIENCE
     child.terminate()
     timer = Timer(PATIENCE, child.kill)
     timer.start()
     try:
-        _listen(lines, uploads.offer if uploads else None)
+        _listen(lines, keeping.offer if keeping else None)
         child.wait()
-        if uploads:
-            uploads.close(max(deadline - time.monotonic(), 0))  # if that is too short, the state before it stays
+        if keeping:
+            keeping.close(max(deadline - time.monotonic(), 0))  # if that is too short, the state before it stays
     finally:
         timer.cancel()
         child.kill()

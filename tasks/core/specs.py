@@ -14,6 +14,7 @@ from tasks.core.catalog import TRANSFER, Trainable
 
 StepName = Literal["fetch", "encode", "finetune", "evaluate", "register"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
+Format = Literal["csv", "jsonl", "parquet"]
 Precision = Literal["auto", "float32", "bfloat16"]
 NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 PACKAGED = "packaged:all-MiniLM-L6-v2"
@@ -182,11 +183,24 @@ class RegisterSpec(Frozen):
     checkpoint: str
 
 
+class PredictSpec(Frozen):
+    """Label and score of every row of a file, by one model; `model` and `input` are digests of their content."""
+
+    model: str
+    input: str
+    format: Format
+    text: str
+    second: str
+    keep: tuple[str, ...]
+    part_rows: int
+
+
 Spec = FetchSpec | EncodeSpec | FinetuneSpec | EvaluateSpec | RegisterSpec
-SPECS: dict[StepName, type[Spec]] = {
+SPECS: dict[str, type[Spec] | type[PredictSpec]] = {  # by the name of the step's process
     "fetch": FetchSpec,
     "encode": EncodeSpec,
     "finetune": FinetuneSpec,
     "evaluate": EvaluateSpec,
     "register": RegisterSpec,
+    "predict": PredictSpec,
 }

@@ -27,7 +27,7 @@ def main(step: str, path: Path) -> int:
     Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller too, which then ends us in good order
     request = Request(**json.loads(path.read_text()))
-    spec = SPECS[step].model_validate(request.spec)  # type: ignore[index]
+    spec = SPECS[step].model_validate(request.spec)
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not end up among the progress lines
 
