@@ -30,6 +30,7 @@ OBJECTS = (
     f"leases/{KEY}.json",
     "runs/20261123T150000.123456Z-3f9c1a.json",
     f"quarantine/steps/fetch/{KEY}/reason.txt",
+    f"predictions/{KEY}/part-00000-0123456789abcdef.parquet",
     f"pins/{KEY}.json",
     "models/other/claims/1.json",
     f"models/other/digests/{KEY}.json",
@@ -41,12 +42,12 @@ OBJECTS = (
 BUILT = {"steps", "checkpoints", "leases", "runs", "quarantine"}
 VERSIONED = {"claims", "digests", "versions"}
 MOVED = {"aliases", "history"}
-EVERYTHING = {*BUILT, *VERSIONED, *MOVED, "pins"}
+EVERYTHING = {*BUILT, *VERSIONED, *MOVED, "predictions", "pins"}
 MAY: dict[Role, dict[str, set[str]]] = {
     "worker": {
         "get": EVERYTHING,
-        "put": BUILT | VERSIONED,
-        "delete": {"manifest", "checkpoints", "leases"},
+        "put": BUILT | VERSIONED | {"predictions"},
+        "delete": {"manifest", "checkpoints", "leases", "predictions"},
     },
     "promoter": {"get": {"steps", *VERSIONED, *MOVED}, "put": MOVED, "delete": set()},
     "reader": {"get": VERSIONED | MOVED, "put": set(), "delete": set()},
