@@ -10,11 +10,12 @@ from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import ask, findings, screen, services
+from flows import ask, findings, report, screen, services
 from flows.cache import app as cache
 from flows.models import Json
 from flows.models import app as models
 from flows.policies import policy
+from flows.suite import benchmark
 from tasks.core.catalog import Trainable
 from tasks.core.errors import GlueflowError, Preempted, WrongRequest
 from tasks.core.settings import settings
@@ -37,6 +38,7 @@ app = App(
 app.command(models)
 app.command(cache)
 app.command(policy)
+app.command(benchmark)
 app.command(ask.predict)
 app.command(ask.pipeline)
 
@@ -65,7 +67,8 @@ def run(
         return screen.print_json(result)
     model = result["model"]
     screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "seconds"))
-    screen.tell(screen.figures(result["metrics"]), *findings.lines(result["data_report"]))
+    report.of_run(result)
+    screen.tell(*findings.lines(result["data_report"]))
     screen.tell(f"registered {model['name']}@{model['version']}  {model['uri']}")
     return screen.say(f'next: glueflow predict {model["name"]}@{model["version"]} "text"  ·  {ui}')
 

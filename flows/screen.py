@@ -15,7 +15,7 @@ from rich.table import Table
 from tasks.core import progress as work
 
 NUMBERS = ("seconds", "size", "survived", "times", "version")
-out = Console(highlight=False)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file has no edge to fold at
 err = Console(stderr=True, highlight=False)
 
 

@@ -32,6 +32,7 @@ from tasks.core.settings import Settings
 from tasks.core.store import Store
 
 ERROR_LINES = 20
+LOOK = 1.0  # seconds between two looks at whether the caller lives
 PATIENCE = 25.0  # seconds from SIGTERM to SIGKILL, within which a training saves and uploads its state
 
 
@@ -182,6 +183,13 @@ def _environment(settings: Settings, folder: str, request: Request) -> dict[str,
         environment |= {"OMP_NUM_THREADS": str(settings.threads), "RAYON_NUM_THREADS": str(settings.threads)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))
     return environment
+
+
+def leave_with(parent: int) -> None:
+    """Leave when the caller is gone, even if it was killed: nobody waits for the result any more."""
+    while os.getppid() == parent:
+        time.sleep(LOOK)
+    os._exit(1)
 
 
 def _drain(stream: IO[str], tail: deque[str]) -> None:

@@ -10,21 +10,18 @@ import os
 import resource
 import signal
 import sys
-import time
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from tasks.core.errors import GlueflowError, disk_error
-from tasks.core.process import Request
+from tasks.core.process import Request, leave_with
 from tasks.core.progress import listening
 from tasks.core.specs import SPECS
 
-PATIENCE = 1.0  # seconds between two looks at whether the caller lives
-
 
 def main(step: str, path: Path) -> int:
-    Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller too, which then ends us in good order
     request = Request(**json.loads(path.read_text()))
     spec = SPECS[step].model_validate(request.spec)
@@ -50,13 +47,6 @@ def main(step: str, path: Path) -> int:
             answer, status = _failure(disk_error(OSError(errno.ENOSPC, str(error)), Path(request.out)))
     say(answer)
     return status
-
-
-def _end_with(parent: int) -> None:
-    """Leave when the caller is gone, even if it was killed: nobody waits for the result any more."""
-    while os.getppid() == parent:
-        time.sleep(PATIENCE)
-    os._exit(1)
 
 
 def _failure(error: GlueflowError) -> tuple[dict[str, dict[str, str]], int]:

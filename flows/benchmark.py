@@ -1,0 +1,157 @@
+"""The suite as a flow: tasks x seeds, MNLI before the runs that start from it; each run in a process of its own.
+
+What is there already is read from the store and starts nothing. A run that fails costs none of the others but those
+that start from its model. Nothing is built twice, whoever else is at it: that is what leases are for.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping
+from functools import partial
+from threading import Event, Thread
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.futures import PrefectFuture
+from prefect.states import Completed, Failed
+
+from flows.glue import summary
+from tasks.core import runs
+from tasks.core.ancestor import ancestor
+from tasks.core.artifact import find
+from tasks.core.command import command
+from tasks.core.errors import GlueflowError
+from tasks.core.plan import plan
+from tasks.core.progress import Progress, report
+from tasks.core.settings import settings
+from tasks.core.specs import GlueRun
+from tasks.core.store import Store
+from tasks.core.suite import Suite, cells, title
+from tasks.policy import name_preemption, store_of
+from tasks.steps.register import missing
+
+PATIENCE = 40.0  # seconds that a run may take to end: its training saves its state within 25
+Row = dict[str, Any]
+_children: set["subprocess.Popen[str]"] = set()
+_ending = Event()
+
+
+@task(name="cell", task_run_name="{name}", cache_policy=NO_CACHE, persist_result=False, retries=0)
+def cell(name: str, request: GlueRun, threads: int) -> State[Row]:
+    """One run: read from the store if it is all there, else done in a process of its own."""
+    found = None if request.force else reused(store_of(settings()), request)
+    if found:
+        report(Progress(name, 1, 1, "reused", found["metrics"]))
+        return Completed(name="Cached", message="every step is there", data={**found, "state": "reused"})
+    answer = carry_out(name, request, threads)
+    if "error" in answer:
+        row = {"task": request.task, "seed": request.seed, "state": "failed", **answer["error"]}
+        report(Progress(f"{name} failed", 0, 0, "steps"))
+        return Failed(message=row["message"], data={**row, "resume": command("run", request)})
+    report(Progress(name, 1, 1, "done", answer["result"]["metrics"]))
+    return Completed(message="registered", data={**answer["result"], "state": "built"})
+
+
+@flow(name="benchmark", flow_run_name="benchmark", persist_result=False, on_crashed=[name_preemption])
+def benchmark(suite: Suite = Suite(), threads: int = 0) -> State[list[Row]]:  # noqa: B008  # frozen
+    """Every run of the suite that is not there yet, and what came of all of them. `threads` are those of a run; 0: one
+    a core."""
+    _ending.clear()
+    futures: dict[tuple[str, int], PrefectFuture[Any]] = {}
+    try:
+        for request in cells(suite):
+            first = futures.get(("mnli", request.seed)) if request.transfer else None
+            futures[request.task, request.seed] = cell.submit(
+                title(request), request, threads, wait_for=[first] if first else None, return_state=False
+            )
+        rows = [outcome(request, futures[request.task, request.seed]) for request in cells(suite)]
+    except BaseException:
+        _end_all()
+        raise
+    failed = [row for row in rows if row["state"] in ("failed", "not run")]
+    if failed:
+        return Failed(message=f"{len(failed)} of {len(rows)} runs did not succeed", data=rows)
+    return Completed(message=f"{len(rows)} runs", data=rows)
+
+
+def outcome(request: GlueRun, future: PrefectFuture[Any]) -> Row:
+    """What came of a run; a failure has the command that goes on from there."""
+    future.wait()
+    state = future.state
+    if state.name == "NotReady":
+        why = f"it starts from the MNLI model of seed {request.seed}, whose run failed"
+        row = {"task": request.task, "seed": request.seed, "state": "not run", "kind": "Transfer", "message": why}
+        return {**row, "resume": f"{command('run', request.ancestor or request)} && {command('run', request)}"}
+    found = state.result(raise_on_failure=False)
+    if isinstance(found, dict):
+        return found
+    row = {"task": request.task, "seed": request.seed, "state": "failed", "kind": type(found).__name__}
+    return {**row, "message": str(found) or state.message or "", "resume": command("run", request)}
+
+
+def reused(store: Store, request: GlueRun) -> Row | None:
+    """The run's result if every step of it is there and sound; it is then kept from the collector like any run's."""
+    planned = plan(request)
+    runs.begin(store, planned, settings().lease)
+    try:
+        manifests = ancestor(store, planned)
+    except GlueflowError:
+        return None  # the run itself says so
+    for step in planned.steps:
+        check = partial(missing, store) if step.step == "register" else None
+        finding = find(store, step, {name: manifests[name] for name in step.inputs}, check)
+        if finding.manifest is None or finding.state != "sound":
+            return None
+        manifests[step.step] = finding.manifest
+    steps = [{"name": step.step, "key": step.key, "state": "reused", "seconds": 0.0} for step in planned.steps]
+    return {**summary(planned, manifests), "steps": steps}
+
+
+def carry_out(name: str, request: GlueRun, threads: int) -> Mapping[str, Any]:
+    """Run it in a process of its own; its result, or the error that ended it."""
+    environment = {**os.environ, **({"GLUEFLOW_THREADS": str(threads)} if threads else {})}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "flows.cell"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _children.add(child)
+    if _ending.is_set():
+        child.terminate()
+    assert child.stdin is not None  # noqa: S101  # all three are pipes
+    assert child.stdout is not None  # noqa: S101
+    tail: deque[str] = deque(maxlen=20)
+    Thread(target=lambda: tail.extend(child.stderr or ()), daemon=True).start()
+    child.stdin.write(request.model_dump_json())
+    child.stdin.close()
+    answer: Mapping[str, Any] = {}
+    for line in child.stdout:
+        event = json.loads(line)
+        if "what" in event:
+            report(Progress(name, event["done"], event["total"], f"{event['unit']} {event['what']}", event["figures"]))
+        else:
+            answer = event
+    status = child.wait()
+    _children.discard(child)
+    last = tail[-1].strip() if tail else ""
+    return answer or {"error": {"kind": "Crashed", "message": f"its process ended with status {status}: {last}"}}
+
+
+def _end_all() -> None:
+    """Have every run end and save what it can."""
+    _ending.set()
+    for child in tuple(_children):
+        child.terminate()
+    for child in tuple(_children):
+        try:
+            child.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            child.kill()

@@ -1,0 +1,92 @@
+"""`glueflow benchmark`: tasks x seeds in one command, with the figures that a reviewer asks for."""
+
+import os
+import sys
+from typing import Annotated, Any
+
+from cyclopts import Parameter, validators
+
+from flows import report, screen, services
+from flows.models import Json
+from tasks.core.catalog import TRAINABLE, Trainable
+from tasks.core.command import command
+from tasks.core.errors import WrongRequest
+from tasks.core.plan import plan
+from tasks.core.score import glue_score
+from tasks.core.settings import settings
+from tasks.core.specs import SuiteOptions, Training
+from tasks.core.suite import Suite, cells
+
+Tasks = Annotated[tuple[Trainable, ...], Parameter(consume_multiple=True, help="GLUE configurations.")]
+Seeds = Annotated[tuple[int, ...], Parameter(consume_multiple=True, help="One run a task and seed.")]
+Parallel = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64), help="Runs at the same time.")]
+Options = Annotated[SuiteOptions, Parameter(name="*")]
+Train = Annotated[Training, Parameter(name="*")]
+DEFAULTS, TRAINING = SuiteOptions(), Training()
+
+
+def benchmark(
+    *,
+    tasks: Tasks = TRAINABLE,  # type: ignore[assignment]
+    seeds: Seeds = (1, 2, 3),
+    max_parallel: Parallel = 1,
+    options: Options = DEFAULTS,
+    training: Train = TRAINING,
+    as_json: Json = False,
+) -> None:
+    """Run tasks x seeds, and say how good, how sure, and beside whom. What is there already is reused."""
+    suite = Suite(tasks=tasks, seeds=seeds, training=training, **options.model_dump())
+    _refuse(suite)
+    threads = settings().threads or (max(1, (os.cpu_count() or 1) // max_parallel) if max_parallel > 1 else 0)
+    with services.prefect(settings()) as ui, screen.progress():
+        from prefect.client.schemas.objects import State
+        from prefect.task_runners import ThreadPoolTaskRunner
+
+        from flows.benchmark import benchmark as flow
+
+        runner: Any = ThreadPoolTaskRunner(max_workers=max_parallel)
+        state: State[Any] = flow.with_options(task_runner=runner)(suite, threads, return_state=True)
+        rows = state.result(raise_on_failure=False)
+    if isinstance(rows, BaseException):
+        raise rows
+    result = figures(suite, rows)
+    if as_json:
+        screen.print_json(result)
+    else:
+        report.of_suite(result)
+        screen.say(ui)
+    if result["failed"]:
+        sys.exit(1)
+
+
+def figures(suite: Suite, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """All that the report shows, as `glueflow benchmark --json` prints it."""
+    from tasks.models.summary import beside_published, summary
+
+    done = [row for row in rows if "metrics" in row]
+    tasks = summary(done)
+    score = glue_score(
+        {task: {row["metric"]: row["mean"] for row in tasks if row["task"] == task} for task in suite.tasks}
+    )
+    return {
+        "runs": rows,
+        "tasks": tasks,
+        "published": beside_published(tasks),
+        "score": vars(score) | {"partial": score.is_partial} if score else None,
+        "failed": [row for row in rows if "metrics" not in row],
+        "again": command("benchmark", suite),
+    }
+
+
+def _refuse(suite: Suite) -> None:
+    """Raise WrongRequest if not one run of the suite can be carried out."""
+    first: WrongRequest | None = None
+    for request in cells(suite):
+        try:
+            plan(request)
+        except WrongRequest as error:
+            first = first or error
+        else:
+            return
+    assert first  # noqa: S101  # a suite has a run
+    raise first
