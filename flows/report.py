@@ -38,7 +38,6 @@ def remarks(result: Mapping[str, Any]) -> list[str]:
     """What a reader of the scores has to know."""
     used, of = result["rows"]["used"], result["rows"]["of"]
     return [
-        *([SYNTHETIC] if result["synthetic"] else []),
         *([f"trained on {used:,} of {of:,} rows"] if used < of else []),
         *(["collapsed: one class alone is predicted"] if result["collapsed"] is True else []),
         *([f"started from the MNLI model {result['transfer'][:12]}"] if result.get("transfer") else []),
