@@ -25,7 +25,8 @@ from tasks.core.settings import Settings
 from tasks.core.specs import GlueRun
 from tasks.core.store import Store, open_store
 
-REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "glue"
+ROOT = Path(__file__).resolve().parents[1]
+REAL_DATA = ROOT.parent / "shared" / "data" / "glue"
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared")  # the machine may be busy with other tests
 os.environ["GLUEFLOW_THREADS"] = "1"  # two test processes share two cores
@@ -83,14 +84,17 @@ class Corner:
         """Run the command as a user would and check its exit status."""
         found = subprocess.run(
             [sys.executable, "-m", "flows.cli", *arguments],
-            cwd=Path(__file__).resolve().parents[1],
-            env={**os.environ, **self.environment, **environment},
+            cwd=ROOT,
+            env={**self.whole_environment(), **environment},
             capture_output=True,
             text=True,
             check=False,
         )
         assert found.returncode == status, f"{arguments} ended with {found.returncode}:\n{found.stdout}\n{found.stderr}"
         return found
+
+    def whole_environment(self) -> dict[str, str]:
+        return {**os.environ, **self.environment}
 
     def json(self, *arguments: str, **environment: str) -> Any:
         return json.loads(self.glueflow(*arguments, "--json", **environment).stdout)

@@ -3,24 +3,16 @@
 import shlex
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
-from safetensors.numpy import load_file
 
 from flows import cli
-from infra.stack import Stack
 from tasks.core.command import command
 from tasks.core.plan import plan
 from tasks.core.specs import GlueRun, RunOptions, Training
-from tests.conftest import Corner, make_corner
+from tests.conftest import Corner
 
 MNLI_FIRST = "glueflow run mnli --data sample:32 --checkpoint"
-
-
-@pytest.fixture(scope="module")
-def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
-    return make_corner(stack, tmp_path_factory.mktemp("transfer") / "home")
 
 
 @pytest.fixture(scope="module")
@@ -37,39 +29,17 @@ def test_the_training_of_mnli_is_an_input_of_the_training_that_starts_from_it() 
     assert here.step("finetune").key != without.step("finetune").key
 
 
-def test_a_missing_mnli_model_is_an_error_that_says_how_to_get_it(user: Corner, options: list[str], tiny: Path) -> None:
-    found = user.glueflow("run", "rte", "--transfer", *options, status=1)
+def test_a_missing_mnli_model_is_an_error_that_says_how_to_get_it(
+    corner: Corner, options: list[str], tiny: Path
+) -> None:
+    found = corner.glueflow("run", "rte", "--transfer", *options, status=1)
     assert len(found.stderr.strip().splitlines()) == 1
     assert "transfer: rte starts from the MNLI model of seed 3" in found.stderr
     assert f"{MNLI_FIRST} file:{tiny} --seed 3 --epochs 1" in found.stderr
-    assert not user.keys("steps/") | user.keys("models/")
-    planned = user.json("plan", "rte", "--transfer", *options)
+    assert not corner.keys("steps/") | corner.keys("models/")
+    planned = corner.json("plan", "rte", "--transfer", *options)
     reasons = {step["name"]: step["reason"] for step in planned["steps"]}
     assert "MNLI model of seed 3" in reasons["finetune"]
-
-
-def test_the_weights_are_those_of_the_mnli_model_under_a_fresh_head(
-    user: Corner, options: list[str], tmp_path: Path
-) -> None:
-    """With a learning rate of next to nothing, training leaves the weights where they began."""
-    still = [*options, "--learning-rate", "1e-12", "--max-train-rows", "20"]
-    user.json("run", "mnli", *still, "--name", "mnli-still")
-    found = user.json("run", "rte", "--transfer", *still, "--name", "rte-still")
-    for name in ("mnli-still", "rte-still"):
-        user.glueflow("models", "pull", f"{name}@1", str(tmp_path / name))
-    mnli, rte = (load_file(tmp_path / name / "model.safetensors") for name in ("mnli-still", "rte-still"))
-    assert rte["classifier.weight"].shape[0] == 2
-    inner = [name for name in mnli if name.startswith("bert.encoder")]
-    assert inner
-    assert all(abs(mnli[name] - rte[name]).max() < 1e-6 for name in inner)
-    assert found["rows"] == {"used": 20, "of": 32}
-    assert found["transfer"] == plan(GlueRun(**_request(user, still))).step("finetune").key
-
-
-def _request(user: Corner, still: list[str]) -> dict[str, Any]:
-    values = dict(zip(still[::2], still[1::2], strict=True))
-    training = Training(epochs=1, learning_rate=1e-12, max_train_rows=20)
-    return {"task": "mnli", "data": "sample:32", "checkpoint": values["--checkpoint"], "seed": 3, "training": training}
 
 
 def test_only_three_tasks_can_start_from_mnli(corner: Corner) -> None:
