@@ -22,10 +22,7 @@ def commands(program: str) -> list[str]:
 def test_every_glueflow_command_runs(corner: Corner, tiny: Path, tmp_path: Path) -> None:
     """In the README's order; a smaller sample and a tiny checkpoint stand in for the real ones."""
     small = {"run": ["--checkpoint", f"file:{tiny}", "--epochs", "1"], "plan": ["--checkpoint", f"file:{tiny}"]}
-<<<<<<< HEAD
     (tmp_path / "pairs.csv").write_text("sentence1,sentence2\nHe ate.,He had a meal.\n")
-=======
->>>>>>> 3b98836 (benchmark in the README)
     small["benchmark"] = [*small["run"], "--seeds", "42"]
     found = commands("glueflow")
     assert len(found) > 8
