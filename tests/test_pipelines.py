@@ -13,46 +13,13 @@ from transformers import pipeline
 
 from flows.cli import app
 from tests.conftest import Corner
-from tests.test_cli import assert_refused
+from tests.hub_server import Hub
+from tests.tiny_models import SIZES
+from tests.tiny_models import models as models
 
 TEXTS = ["On Tuesday, the Dragons beat the Lions in Toronto.", "A fire struck Lima and many people were hurt there."]
 MASKED = ["The [MASK] beat the Lions.", "A fire struck [MASK] on Thursday."]
 QUESTION = "Where did the Dragons win?"
-SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-LABELS = ("contradiction", "neutral", "entailment")
-NLI = {"id2label": dict(enumerate(LABELS)), "label2id": {label: index for index, label in enumerate(LABELS)}}
-BART = {
-    "d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
-    "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "bos_token_id": 101, "eos_token_id": 102, "pad_token_id": 0,
-    "decoder_start_token_id": 102, "forced_eos_token_id": 102,
-}  # fmt: skip
-GPT = {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 128, "bos_token_id": 101, "eos_token_id": 102}
-
-
-def make(folder: Path, tiny: Path, kind: str, config: str = "BertConfig", **options: Any) -> str:
-    """A random model of that class with MiniLM's tokenizer."""
-    torch.manual_seed(0)
-    sizes = SIZES | {"max_position_embeddings": 128} if config == "BertConfig" else {}
-    made = getattr(transformers, kind)(getattr(transformers, config)(vocab_size=30_522, **sizes, **options))
-    made.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(tiny / name, folder)
-    return f"file:{folder}"
-
-
-@pytest.fixture(scope="module")
-def models(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    base = tmp_path_factory.mktemp("models")
-    return {
-        "mnli": make(base / "mnli", tiny, "BertForSequenceClassification", num_labels=3, **NLI),
-        "other": make(base / "other", tiny, "BertForSequenceClassification"),
-        "encoder": make(base / "encoder", tiny, "BertModel"),
-        "masked": make(base / "masked", tiny, "BertForMaskedLM"),
-        "tokens": make(base / "tokens", tiny, "BertForTokenClassification", num_labels=3),
-        "causal": make(base / "causal", tiny, "GPT2LMHeadModel", "GPT2Config", **GPT),
-        "spans": make(base / "spans", tiny, "BertForQuestionAnswering"),
-        "seq2seq": make(base / "seq2seq", tiny, "BartForConditionalGeneration", "BartConfig", **BART),
-    }
 
 
 def found(inside: Corner, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -142,6 +109,26 @@ def test_the_best_span_answers_a_question(
     assert [one["score"] for one in more[0]] == sorted((one["score"] for one in more[0]), reverse=True)
 
 
+def test_a_question_about_a_table(
+    inside: Corner, tiny: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    import pandas as pd
+
+    folder, asked = tmp_path / "tapas", ["How many goals did the Dragons score?", "Who lost?"]
+    aggregation = {"num_aggregation_labels": 2, "aggregation_labels": {0: "NONE", 1: "SUM"}}
+    torch.manual_seed(0)
+    config = transformers.TapasConfig(vocab_size=30_522, max_position_embeddings=128, **SIZES, **aggregation)
+    transformers.TapasForQuestionAnswering(config).save_pretrained(folder)
+    transformers.TapasTokenizer(str(tiny / "vocab.txt")).save_pretrained(folder)
+    shutil.copy(tiny / "vocab.txt", folder)
+    table = tmp_path / "goals.csv"
+    table.write_text("team,goals\nDragons,3\nLions,1\n")
+    ours = found(inside, capsys, "table-question-answering", f"file:{folder}", *asked, "--table", str(table))
+    theirs = pipeline("table-question-answering", model=str(folder), device="cpu")
+    rows = pd.DataFrame({"team": ["Dragons", "Lions"], "goals": ["3", "1"]})
+    assert ours == [[json.loads(json.dumps(theirs(table=rows, query=question)))] for question in asked]
+
+
 @pytest.mark.parametrize(("task", "key"), [("summarization", "summary_text"), ("translation", "translation_text")])
 def test_what_is_generated_is_what_the_auto_classes_generate(
     inside: Corner, models: dict[str, str], capsys: pytest.CaptureFixture[str], task: str, key: str
@@ -157,89 +144,21 @@ def test_what_is_generated_is_what_the_auto_classes_generate(
         assert mine == [{key: tokenizer.decode(written, skip_special_tokens=True)}]
 
 
+def test_a_checkpoint_of_the_hub_answers_as_its_folder_does(
+    inside: Corner, models: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    files = {path.name: path.read_bytes() for path in Path(models["masked"][5:]).iterdir()}
+    with Hub() as hub:
+        hub.lead(monkeypatch, tmp_path / "hub")
+        hub.add_commit("owner/masked", "model", "2024-02-01", files | {"pytorch_model.bin": pickle.dumps("never read")})
+        there = found(inside, capsys, "fill-mask", "hf://owner/masked", MASKED[0])
+    assert there == found(inside, capsys, "fill-mask", models["masked"], MASKED[0])
+    assert not list(inside.home.rglob("*.bin"))
+
+
 def test_the_pipeline_command_as_a_user_runs_it(corner: Corner, models: dict[str, str]) -> None:
     shown = corner.glueflow("pipeline", "fill-mask", models["masked"], MASKED[0], "--top-k", "2").stdout
     assert shown.splitlines()[0].strip() == MASKED[0]
     assert len(shown.splitlines()) == 4
     assert corner.made() == set()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "names"),
-    [
-        (["summarisation", "mnli", "x"], ["task", "summarisation", "summarization"]),
-        (["fill-mask", "masked", "no mask here"], ["fill-mask", "mask_token"]),
-        (["fill-mask", "mnli", MASKED[0]], ["checkpoint", "no weights of", "AutoModelForMaskedLM"]),
-        (["fill-mask", "masked", MASKED[0], "--question", "x"], ["question", "'x'", "top_k"]),
-        (["question-answering", "spans", "x"], ["question", "missing"]),
-        (["zero-shot-classification", "mnli", "x"], ["labels", "missing"]),
-        (["zero-shot-classification", "tokens", "x", "--labels", "a"], ["checkpoint", "no weights of"]),
-        (["zero-shot-classification", "other", "x", "--labels", "a"], ["model", "LABEL_0, LABEL_1", "entailment"]),
-        (["translation", "seq2seq", "x", "--target", "klingon"], ["target", "klingon"]),
-        (["fill-mask", "masked", MASKED[0], "--top-k", "0"], ["top_k", "0", "greater than or equal to 1"]),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_asked_is_refused_in_one_line(
-    inside: Corner, models: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str], names: list[str],
-) -> None:  # fmt: skip
-    from flows import cli
-
-    monkeypatch.setattr("sys.argv", ["glueflow", "pipeline", arguments[0], models[arguments[1]], *arguments[2:]])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    said = capsys.readouterr()
-    assert ended.value.code == 2
-    assert said.out == ""
-    assert len(said.err.strip().splitlines()) == 1
-    for name in names:
-        assert name in said.err
-
-
-class Trap:
-    """A pickle that leaves a mark when it is loaded."""
-
-    def __init__(self, mark: Path) -> None:
-        self.mark = mark
-
-    def __reduce__(self) -> Any:
-        return Path.touch, (self.mark,)
-
-
-def test_a_pickle_beside_the_weights_is_never_opened(
-    inside: Corner, models: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-
-    folder, mark = tmp_path / "model", tmp_path / "mark"
-    shutil.copytree(models["mnli"][5:], folder)
-    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt"):
-        (folder / name).write_bytes(pickle.dumps(Trap(mark)))
-    app(["predict", f"file:{folder}", "a", "b", "--json"], result_action="return_value")
-    assert json.loads(capsys.readouterr().out)["label"] in LABELS
-    (folder / "model.safetensors").unlink()
-    assert_refused(inside, "predict", f"file:{folder}", "a", names=["checkpoint", "safetensors"])
-    assert not mark.exists()
-
-
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        ("config.json", {"auto_map": {"AutoModel": "evil.Model"}}),
-        ("config.json", {"encoder": {"auto_map": {"AutoModel": "evil.Model"}}}),
-        ("config.json", {"_attn_implementation_internal": "evil/kernel"}),
-        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["evil.Tokenizer", None]}}),
-        ("generation_config.json", {"custom_generate": "evil/generate"}),
-    ],
-)
-def test_a_config_that_asks_for_code_is_refused(
-    models: dict[str, str], tmp_path: Path, file: str, said: dict[str, Any]
-) -> None:
-    from tasks.core.errors import WrongRequest
-    from tasks.models.checkpoint import loaded
-
-    folder = tmp_path / "model"
-    shutil.copytree(models["masked"][5:], folder)
-    path = folder / file
-    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | said))
-    with pytest.raises(WrongRequest, match=r"checkpoint: .*brings its own code is not loaded"):
-        loaded("AutoModelForMaskedLM", folder)

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from tasks.core.errors import BadData, Damaged
+from tasks.core.errors import Damaged, StepFailed
 from tasks.core.files import SHA256, FileEntry, sha256_of
 from tasks.core.keys import digest, identity
 from tasks.core.progress import Saved
@@ -123,9 +123,9 @@ class Parts:
         """Nothing is ever on its way."""
 
     def commit(self, spec: PredictSpec, model: str, rows: int, count: int, created: str) -> Predictions:
-        """Write the manifest; raises BadData if a part is missing."""
+        """Write the manifest; raises StepFailed if a part is missing."""
         if sorted(self.there) != list(range(count)):
-            raise BadData(f"predict: {len(self.there)} parts are there instead of {count}; run again")
+            raise StepFailed(f"predict: {len(self.there)} parts are there instead of {count}; run again")
         parts = tuple(self.there[number] for number in range(count))
         mine = Predictions(
             key=self.key, identity=identity_of(spec), model=model, rows=rows, parts=parts, created=created

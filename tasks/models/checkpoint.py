@@ -85,15 +85,15 @@ def longest_input(model: Any, tokenizer: Any) -> int | None:
     return min((limit for limit in limits if limit and limit < NO_LIMIT), default=None)
 
 
-def load_tokenizer(folder: Path) -> "PreTrainedTokenizerFast":
-    """The folder's fast tokenizer; raises WrongRequest if it has none."""
+def load_tokenizer(folder: Path, fast: bool = True) -> "PreTrainedTokenizerFast":
+    """The folder's tokenizer; raises WrongRequest if it has none, or none that is `fast` where it has to be."""
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=fast, trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError) as error:
         raise WrongRequest(f"checkpoint: {folder} has no tokenizer that loads: {_line(error)}") from error
-    if not tokenizer.is_fast:
+    if fast and not tokenizer.is_fast:
         raise WrongRequest(f"checkpoint: {folder} has no fast tokenizer; only those are supported")
     return tokenizer
 

@@ -19,6 +19,7 @@ from tasks.core.specs import Frozen
 from tasks.models import seq2seq, spans
 from tasks.models.checkpoint import load_tokenizer, loaded, longest_input
 
+TABLES = "table-question-answering"
 ALIASES = {"sentiment-analysis": "text-classification", "ner": "token-classification"}
 
 
@@ -31,6 +32,7 @@ class Options(Frozen):
     )
     multi_label: Annotated[bool, Field(description="judge each candidate on its own")] = False
     question: Annotated[str | None, Field(description="what question-answering looks for in the texts")] = None
+    table: Annotated[str | None, Field(description="a CSV file that table-question-answering looks into")] = None
     top_k: Annotated[int | None, Field(ge=1, le=1000, description="how many findings a text")] = None
     aggregation: Annotated[
         Literal["none", "simple", "first", "average", "max"] | None,
@@ -66,6 +68,7 @@ PIPELINES: dict[str, Kind] = {
     ),
     "fill-mask": Kind("AutoModelForMaskedLM", ("top_k",)),
     "token-classification": Kind("AutoModelForTokenClassification", ("aggregation",)),
+    TABLES: Kind("AutoModelForTableQuestionAnswering", ("table",), ("table",)),
     "text-generation": Kind("AutoModelForCausalLM", ("max_new_tokens",)),
     "question-answering": Kind("AutoModelForQuestionAnswering", ("question", "top_k"), ("question",), spans.answer),
     "summarization": Kind("AutoModelForSeq2SeqLM", ("max_new_tokens", "prefix"), (), seq2seq.summarize),
@@ -95,7 +98,8 @@ def kind_of(task: str, options: Options) -> Kind:
 def ask(task: str, folder: Path, texts: Sequence[str], options: Options, device: str = "cpu") -> list[list[Any]]:
     """What the model in the folder finds in each text; raises WrongRequest if it is no model of that kind."""
     kind, name = kind_of(task, options), ALIASES.get(task, task)
-    model, tokenizer = loaded(kind.auto, folder, headless=kind.auto == "AutoModel"), load_tokenizer(folder)
+    model = loaded(kind.auto, folder, headless=kind.auto == "AutoModel")
+    tokenizer = load_tokenizer(folder, fast=name != TABLES)  # TAPAS has no fast one
     tokenizer.model_max_length = longest_input(model, tokenizer) or tokenizer.model_max_length
     work = kind.work or _library(name, device)
     try:
@@ -111,20 +115,37 @@ def _library(name: str, device: str) -> Work:
     def work(model: Any, tokenizer: Any, texts: Sequence[str], given: dict[str, Any]) -> list[Any]:
         from transformers import pipeline
 
-        words = {WORDS.get(option, option): value for option, value in given.items()}
-        if name == "zero-shot-classification":
-            _check_entailment(model.config)
-            words["candidate_labels"] = list(given["labels"])
-        elif name == "text-generation":
-            words |= {"do_sample": False, "max_new_tokens": given.get("max_new_tokens", 20)}
-        elif name == "fill-mask":
-            words["tokenizer_kwargs"] = {"truncation": True}
-        elif name in ("text-classification", "feature-extraction"):
-            words["truncation"] = True
-        run = pipeline(name, model=model, tokenizer=tokenizer, device=device)
+        run, words = pipeline(name, model=model, tokenizer=tokenizer, device=device), _words(name, model, given)
+        if name == TABLES:
+            return [run(query=text, **words) for text in texts]
         return [run(text, **words) for text in texts]  # one at a time: a list of one comes back unwrapped
 
     return work
+
+
+def _words(name: str, model: Any, given: dict[str, Any]) -> dict[str, Any]:
+    """The options in the library's words, with what makes the answer the same each time and no text too long."""
+    words = {WORDS.get(option, option): value for option, value in given.items()}
+    if name == "zero-shot-classification":
+        _check_entailment(model.config)
+        return words | {"candidate_labels": list(given["labels"])}
+    if name == "text-generation":
+        return {"max_new_tokens": 20, **words, "do_sample": False}
+    if name == "fill-mask":
+        return words | {"tokenizer_kwargs": {"truncation": True}}
+    if name == TABLES:
+        return {"table": _table(given["table"]), "truncation": True}
+    return words | ({} if name == "token-classification" else {"truncation": True})
+
+
+def _table(path: str) -> Any:
+    """The table, every cell as text, as the pipeline wants it."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise WrongRequest.of("table", path, f"it is no CSV file that can be read: {error}") from None
 
 
 def _check_entailment(config: Any) -> None:
@@ -149,7 +170,7 @@ def _plain(value: Any) -> Any:
     """Numpy's numbers, of which token-classification gives some, as Python's."""
     if isinstance(value, dict):
         return {name: _plain(held) for name, held in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_plain(held) for held in value]
     return value.item() if hasattr(value, "item") else value
 
