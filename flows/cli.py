@@ -16,7 +16,7 @@ from flows.models import Json
 from flows.models import app as models
 from flows.policies import policy
 from flows.suite import benchmark
-from tasks.core.catalog import Trainable
+from tasks.core import catalog
 from tasks.core.errors import GlueflowError, Preempted, WrongRequest
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, RunOptions, Training
@@ -42,7 +42,7 @@ app.command(benchmark)
 app.command(ask.predict)
 app.command(ask.pipeline)
 
-Task = Annotated[Trainable, Parameter(help="GLUE configuration.")]
+Task = Annotated[catalog.Task, Parameter(help="GLUE configuration, or own for data with columns of your own.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
 DEFAULTS, TRAINING = RunOptions(), Training()
@@ -161,7 +161,7 @@ def drill(
         sys.exit(1)
 
 
-def _request(task: Trainable, options: RunOptions, training: Training) -> GlueRun:
+def _request(task: catalog.Task, options: RunOptions, training: Training) -> GlueRun:
     return GlueRun(task=task, training=training, **options.model_dump())
 
 

@@ -12,6 +12,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     elif report["official_rows"] is False:
         rows = ", ".join(f"{split} {count:,}" for split, count in report["rows"].items())
         found.append(f"data: not the rows of official GLUE: {rows}")
+    if report["divided"].startswith("by us"):
+        found.append(f"data: divided {report['divided']}")
     return found + [_odd(odd) for odd in report["odd"]]
 
 

@@ -122,7 +122,7 @@ def test_real_glue_has_the_duplicates_that_it_is_known_for(glue_data: Path, tmp_
     assert odd(report, "duplicate")["train",]["count"] == sum(seen.values()) - len(seen) > 0
 
 
-def test_a_run_shows_what_is_odd_and_that_a_sample_is_synthetic(corner: Corner, tiny: Path, tmp_path: Path) -> None:
+def test_a_run_shows_what_is_odd(corner: Corner, tiny: Path, tmp_path: Path) -> None:
     train = [*rows(MRPC, 12), rows(MRPC, 12)[0]]
     arguments = ["run", "mrpc", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--data"]
     uri = write(tmp_path / "glue", classic("mrpc", train))
@@ -131,7 +131,5 @@ def test_a_run_shows_what_is_odd_and_that_a_sample_is_synthetic(corner: Corner, 
     assert "data: not the rows of official GLUE: train 13, validation 8, test 8" in shown
     again = corner.json(*arguments, uri)
     assert again["data_report"]["odd"][0]["examples"] == [[0, 12]]
-    assert "data: synthetic" in corner.glueflow(*arguments, "sample:16").stdout
-    assert corner.json(*arguments, "sample:16")["data_report"]["synthetic"]
     entry = next(key for key in corner.keys("steps/fetch/") if key.endswith("report.json"))
     assert json.loads(corner.store.get(entry) or b"")["task"] == "mrpc"

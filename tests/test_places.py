@@ -170,13 +170,3 @@ def test_a_bucket_that_refuses_us_is_denied(inside: Corner, monkeypatch: pytest.
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(Denied, match="AWS_SECRET_ACCESS_KEY"):
         revision(inside.store.uri("data"))
-
-
-def test_a_whole_run_from_a_bucket_is_reused_until_an_object_changes(inside: Corner, tiny: Path) -> None:
-    uri = upload(inside, LAYOUTS["classic"])
-    arguments = ["mrpc", "--data", uri, "--checkpoint", f"file:{tiny}", "--epochs", "1"]
-    first = inside.json("run", *arguments)
-    assert first["data"] == revision(uri)
-    assert {step["state"] for step in inside.json("plan", *arguments)["steps"]} == {"reuse"}
-    inside.store.put("data/MRPC/train.tsv", classic("mrpc", rows(MRPC, 16))["MRPC/train.tsv"])
-    assert {step["state"] for step in inside.json("plan", *arguments)["steps"]} == {"build"}

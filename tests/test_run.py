@@ -14,6 +14,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFi
 from prefect.client.schemas.objects import TaskRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows import findings
 from infra.stack import Stack
 from tests.conftest import Corner, make_corner
 
@@ -57,6 +58,7 @@ def logged(stack: Stack, run: TaskRun) -> list[str]:
 def test_the_result_says_what_was_done(first: Any) -> None:
     assert first["task"] == "mrpc"
     assert first["data"] == "sample:v1:64"
+    assert findings.lines(first["data_report"])[0] == "data: synthetic; scores on them say nothing of a model"
     assert first["checkpoint"].startswith("sha256:")
     assert [step["name"] for step in first["steps"]] == STEPS
     assert {step["state"] for step in first["steps"]} == {"built"}

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from tasks.core.errors import WrongRequest
 
 Trainable = Literal["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"]
+Task = Literal[Trainable, "own"]  # own: columns and labels are the data's (tasks/core/own.py)
 Metric = Literal["matthews_correlation", "accuracy", "f1", "pearson", "spearmanr"]
 UNLABELLED = -1
 TRANSFER: tuple[Trainable, ...] = ("mrpc", "stsb", "rte")  # start from MNLI in Liu et al. 2019 (RoBERTa), section 5.1

@@ -12,6 +12,7 @@ from importlib.metadata import version
 
 from tasks.core.keys import Canonical, identity, step_key
 from tasks.core.machine import has_bfloat16
+from tasks.core.own import model_name
 from tasks.core.resolve import Pinned, resolve_checkpoint, resolve_data
 from tasks.core.specs import (
     EncodeSpec,
@@ -97,7 +98,8 @@ def plan(request: GlueRun) -> Plan:
     ancestor = plan(request.ancestor) if request.ancestor else None
     start = {"transfer": ancestor.step("finetune").key} if ancestor else {}
 
-    fetch = PlannedStep("fetch", FetchSpec(task=request.task, data=data.revision), {}, {"data": data.location})
+    described = FetchSpec(task=request.task, data=data.revision, own=data.own)
+    fetch = PlannedStep("fetch", described, {}, {"data": data.location})
     encode = PlannedStep(
         "encode",
         EncodeSpec(task=request.task, checkpoint=checkpoint.revision, max_length=training.max_length),
@@ -126,7 +128,7 @@ def plan(request: GlueRun) -> Plan:
         "register",
         RegisterSpec(
             task=request.task,
-            name=request.name or request.task,
+            name=request.name or (model_name(request.data) if data.own else request.task),
             data=data.revision,
             checkpoint=checkpoint.revision,
         ),

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from tasks.core import hub
+from tasks.core import hub, own
 from tasks.core.catalog import glue_task
 from tasks.core.errors import WrongRequest
 from tasks.core.files import content_digest, entry
 from tasks.core.layout import files
 from tasks.core.places import dated, place
-from tasks.core.specs import PACKAGED
+from tasks.core.specs import PACKAGED, OwnData
 from tasks.core.weights import check_weights
 
 SAMPLE_VERSION = 1  # of the grammar behind tasks/data/sample.py
@@ -28,6 +28,7 @@ CHECKPOINT_FILES = re.compile(
     r"|tokenizer_config\.json|special_tokens_map\.json|added_tokens\.json|vocab\.(txt|json)|merges\.txt|[\w.-]+\.model)$"
 )
 DATA_FORMS = "hf://OWNER/NAME[@REVISION], file:FOLDER, s3://BUCKET/PREFIX or sample:[ROWS]"
+OWN_FORM = "name its data's columns, such as file:reviews.csv?text=body&label=stars"
 CHECKPOINT_FORMS = f"{PACKAGED}, hf://OWNER/NAME[@REVISION] or file:FOLDER"
 
 
@@ -38,11 +39,17 @@ class Pinned:
     uri: str
     revision: str
     location: str
+    own: OwnData | None = None  # columns and files of data of one's own
 
 
 def resolve_data(uri: str, task: str, as_of: date | None) -> Pinned:
     """The data of one task at one revision; raises WrongRequest for what is not there."""
     scheme, _, rest = uri.partition(":")
+    if own.is_own(uri) != (task == "own"):
+        raise WrongRequest.of("task", task, f"{uri} names columns and is for own alone" if task != "own" else OWN_FORM)
+    if own.is_own(uri):
+        folder, described = own.resolved(uri, as_of)
+        return Pinned(uri, folder.pin(list(own.files(described).values())), folder.uri, described)
     if scheme == "hf" and rest.startswith("//"):
         return _hub(uri, rest[2:], "dataset", as_of)
     if scheme == "sample":

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.core.catalog import TRANSFER, Trainable
+from tasks.core.catalog import TRANSFER, Metric, Task
 
 StepName = Literal["fetch", "encode", "finetune", "evaluate", "register"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
@@ -80,7 +80,8 @@ class SuiteOptions(Frozen):
             title="Data",
             max_length=1024,
             description="hf://OWNER/NAME[@REVISION], file:FOLDER or s3://BUCKET/PREFIX in the classic layout or as "
-            "Parquet, or sample:[ROWS], made up and offline",
+            "Parquet, or sample:[ROWS], made up and offline. Task own: file:FILE?text=COLUMN&label=COLUMN, a CSV, JSON "
+            "Lines or Parquet file, or a folder or s3://BUCKET/PREFIX of them",
         ),
     ] = "hf://nyu-mll/glue"
     checkpoint: Annotated[
@@ -117,7 +118,9 @@ class RunOptions(SuiteOptions):
 class GlueRun(RunOptions):
     """One run: fine-tune a checkpoint on a GLUE task and register the result."""
 
-    task: Annotated[Trainable, Field(title="Task", description="GLUE configuration")] = "mrpc"
+    task: Annotated[
+        Task, Field(title="Task", description="GLUE configuration, or own for data with columns of your own")
+    ] = "mrpc"
     training: Annotated[Training, Field(title="Training")] = Training()
 
     @model_validator(mode="after")
@@ -134,11 +137,29 @@ class GlueRun(RunOptions):
         return self.model_copy(update={"task": "mnli", "transfer": False, "name": "", "force": ()})
 
 
+class OwnData(Frozen):
+    """What stands after the `?` of own data: the columns, and how the rows are divided. Files are named within their
+    folder; a validation file divides the rows, or else a split column, or else a share by digest of the texts."""
+
+    text: Annotated[tuple[str, ...], Field(min_length=1, max_length=2, description="one or two columns of text")]
+    label: Annotated[str, Field(min_length=1, description="column of labels or scores")]
+    kind: Literal["classification", "regression"] = "classification"
+    split: Annotated[str, Field(description="column that says train, validation or test")] = ""
+    labels: Annotated[tuple[str, ...], Field(description="their order; empty: sorted")] = ()
+    metric: Metric | None = None  # the headline
+    share: Annotated[float, Field(gt=0, lt=1, description="of the rows for validation")] = 0.1
+    split_seed: Annotated[int, Field(ge=0, lt=2**32, description="of that share")] = 0
+    train: str = ""
+    validation: str = ""
+    test: str = ""
+
+
 class FetchSpec(Frozen):
     """One task's data at one revision, as typed tables."""
 
     task: str
     data: str
+    own: OwnData | None = None
 
 
 class EncodeSpec(Frozen):

@@ -55,8 +55,10 @@ def opened(path: Path) -> pq.ParquetFile:
 
 
 def missing(wanted: Sequence[str], there: Sequence[str], path: Path) -> None:
-    """Raise BadData for the first column that is not there, naming those that are."""
+    """Raise BadData for the first column that is not there, naming those that are, or is there more than once."""
     for name in wanted:
+        if there.count(name) > 1:
+            raise BadData(f"{path.name}: column {name!r} is there {there.count(name)} times")
         if name not in there:
             raise BadData(f"{path.name}: column {name!r} is not there; it has {', '.join(there) or 'none'}")
 

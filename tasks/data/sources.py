@@ -1,6 +1,7 @@
 """A task's data, split by split, from wherever they lie: every source's rows as batches of `schema(task)`.
 
-    for split, batches in splits(glue_task("mrpc"), spec, request, scratch): …
+    task, splits = opened(FetchSpec(task="mrpc", data="sha256:9c0d…"), request, scratch)
+    for split, batches in splits: …
 
 A source that changed since it was pinned is refused: what is read is what stands in the key.
 """
@@ -12,26 +13,44 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.core import hub
-from tasks.core.catalog import GlueTask, Split
+from tasks.core.catalog import GlueTask, Split, glue_task
 from tasks.core.errors import WrongRequest
 from tasks.core.layout import files
+from tasks.core.own import files as own_files
 from tasks.core.places import place
 from tasks.core.process import Request
 from tasks.core.progress import Progress, report
-from tasks.core.specs import FetchSpec
-from tasks.data import classic, parquet, sample, table
+from tasks.core.specs import FetchSpec, OwnData
+from tasks.data import classic, own, parquet, sample, table
 
 Splits = Iterator[tuple[Split, Iterator[pa.RecordBatch]]]
 
 
-def splits(task: GlueTask, spec: FetchSpec, request: Request, scratch: Path) -> Splits:
-    """Each split with its rows in order; raises BadData for the first row that cannot be trusted."""
+def opened(spec: FetchSpec, request: Request, scratch: Path) -> tuple[GlueTask, Splits]:
+    """The task, and each split with its rows in order; raises BadData for the first row that cannot be trusted."""
     scheme, _, rest = request.sources["data"].partition(":")
+    if spec.own:
+        return _own(spec, spec.own, request.sources["data"], scratch)
+    task = glue_task(spec.task)
     if scheme == "hf":
-        return _from_hub(task, rest.removeprefix("//"), Path(request.cache) / "hub")
+        return task, _from_hub(task, rest.removeprefix("//"), Path(request.cache) / "hub")
     if scheme == "sample":
-        return ((split, _sampled(task, split, int(rest))) for split in task.splits)
-    return _from_folder(task, spec.data, request.sources["data"], scratch)
+        return task, ((split, _sampled(task, split, int(rest))) for split in task.splits)
+    return task, _from_folder(task, spec.data, request.sources["data"], scratch)
+
+
+def _own(spec: FetchSpec, described: OwnData, uri: str, scratch: Path) -> tuple[GlueTask, Splits]:
+    source, named = place(uri), own_files(described)
+    folder = source.fetch(list(named.values()), spec.data, scratch)
+    paths = {split: folder / name for split, name in named.items()}
+    task = own.define(described, paths)
+
+    def splits() -> Splits:
+        for split in task.splits:
+            yield split, table.checked(task, split, own.read(task, described, split, paths), f"data: {split.name}")
+        source.check(list(named.values()), spec.data)
+
+    return task, splits()
 
 
 def _from_folder(task: GlueTask, pinned: str, uri: str, scratch: Path) -> Splits:

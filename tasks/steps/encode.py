@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.catalog import GlueTask
 from tasks.core.errors import WrongRequest
 from tasks.core.process import Request
 from tasks.core.progress import Progress, report
 from tasks.core.specs import EncodeSpec
 from tasks.data import table
+from tasks.data.definition import keep, task_of
 from tasks.models.checkpoint import NO_LIMIT, checkpoint_folder, load_tokenizer
 from tasks.models.wordwise import Encoded, Wordwise, splits_at_spaces
 
@@ -33,7 +34,7 @@ Encoder = Callable[[Sequence[pa.Array]], Encoded]
 
 def run(spec: EncodeSpec, request: Request) -> dict[str, Any]:
     """Write every split of the fetched tables as token ids and return the facts."""
-    task = glue_task(spec.task)
+    task = task_of(spec.task, Path(request.inputs["fetch"]))
     folder = checkpoint_folder(request.sources["checkpoint"], spec.checkpoint, Path(request.cache), needs_weights=False)
     tokenizer = load_tokenizer(folder)
     if spec.max_length > tokenizer.model_max_length < NO_LIMIT:
@@ -49,6 +50,7 @@ def run(spec: EncodeSpec, request: Request) -> dict[str, Any]:
         batches = watched(encode(task, encoder, table.stream(source), schema, counts), split.name, total)
         table.write(Path(request.out) / f"{split.name}.arrow", schema, batches)
         tokens[split.name], truncated[split.name] = counts
+    keep(task, Path(request.out))
     return {"tokens": tokens, "truncated": truncated, "max_length": spec.max_length}
 
 

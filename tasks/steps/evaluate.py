@@ -18,10 +18,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification
 
-from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.catalog import GlueTask
 from tasks.core.process import Request
 from tasks.core.specs import EvaluateSpec
 from tasks.data import table
+from tasks.data.definition import task_of
 from tasks.models.checkpoint import load_tokenizer
 from tasks.models.device import device
 from tasks.models.forward import batches_for, logits_of
@@ -32,7 +33,7 @@ from tasks.models.metrics import collapsed, majority, predictions
 
 def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
     """Write the predictions on each validation split and return how good they are: what is in `metrics.json`."""
-    task = glue_task(spec.task)
+    task = task_of(spec.task, Path(request.inputs["encode"]))
     folder = Path(request.inputs["finetune"])
     model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     model.to(device(request.device)).eval()

@@ -1,6 +1,7 @@
 """Fetch: one task's data at one revision, as typed and checked Arrow tables, with a report of what is odd about them.
 
-VERSION in tasks/core/plan.py · deterministic · identity: task, data revision · not identity: the folder, the download
+VERSION in tasks/core/plan.py · deterministic · not identity: the folder, the download
+identity: task, data revision; of data of one's own also their columns and how they are divided
 
     in   FetchSpec(task="mrpc", data="sha256:9c0d…")
     out  train.arrow, validation.arrow, test.arrow of sentence1, sentence2, label, idx; report.json; facts {"rows": {…}}
@@ -14,21 +15,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.core.catalog import Split, glue_task
+from tasks.core.catalog import Split
 from tasks.core.errors import BadData
 from tasks.core.process import Request
 from tasks.core.progress import Progress, report
 from tasks.core.specs import FetchSpec
-from tasks.data import sources, table
+from tasks.data import own, sources, table
 from tasks.data.checks import Checks
+from tasks.data.definition import keep
 
 
 def run(spec: FetchSpec, request: Request) -> dict[str, Any]:
     """Write every split and return the facts; raises BadData for the first row that cannot be trusted."""
-    task, out = glue_task(spec.task), Path(request.out)
+    out = Path(request.out)
     with TemporaryDirectory() as scratch:
+        task, splits = sources.opened(spec, request, Path(scratch))
         checks = Checks(task, Path(scratch))
-        for split, batches in sources.splits(task, spec, request, Path(scratch)):
+        for split, batches in splits:
             counted = _counted(checks.watched(split, batches), split)
             table.write(out / f"{split.name}.arrow", table.schema(task), counted)
         checks.verdict()
@@ -37,7 +40,12 @@ def run(spec: FetchSpec, request: Request) -> dict[str, Any]:
     official = {split.name: split.rows for split in task.splits}
     if spec.data.startswith("hf://nyu-mll/glue@") and rows != official:
         raise BadData(f"data: {spec.data} has {rows} rows of {task.name} instead of the official {official}")
-    about = {"official_rows": rows == official, "synthetic": spec.data.startswith("sample:")}
+    about = {
+        "synthetic": spec.data.startswith("sample:"),
+        "official_rows": None if spec.own else rows == official,
+        "divided": own.divided(spec.own) if spec.own else "by file",
+    }
+    keep(task, out)
     (out / "report.json").write_text(json.dumps({"task": task.name, "data": spec.data, **about, **found}, indent=1))
     return {"rows": rows, **about, "odd": found["odd"]}
 

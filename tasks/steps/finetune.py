@@ -26,11 +26,12 @@ from transformers import (
     set_seed,
 )
 
-from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.catalog import GlueTask
 from tasks.core.errors import GlueflowError, StepFailed
 from tasks.core.process import Request
 from tasks.core.specs import FinetuneSpec
 from tasks.data import table
+from tasks.data.definition import task_of
 from tasks.models.checkpoint import checkpoint_folder, load_classifier, load_tokenizer
 from tasks.models.device import device
 from tasks.models.metrics import predictions, scores
@@ -43,7 +44,7 @@ from tasks.models.trainer import ResumableTrainer
 
 def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     """Train, keep the best epoch by the task's headline metric, and write it as a `from_pretrained` folder."""
-    task = glue_task(spec.task)
+    task = task_of(spec.task, Path(request.inputs["encode"]))
     folder = checkpoint_folder(
         request.sources["checkpoint"], spec.checkpoint, Path(request.cache), spec.init == "pretrained"
     )
