@@ -68,7 +68,7 @@ def run(
     model = result["model"]
     screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "seconds"))
     report.of_run(result)
-    screen.tell(*findings.lines(result["data_report"]))
+    screen.tell(*result["suspicions"], *findings.lines(result["data_report"]))
     screen.tell(f"registered {model['name']}@{model['version']}  {model['uri']}")
     return screen.say(f'next: glueflow predict {model["name"]}@{model["version"]} "text"  ·  {ui}')
 

@@ -59,7 +59,10 @@ def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
         outcome: Outcome = state.result()
         manifests[step.step] = outcome.manifest
         steps.append({"name": step.step, "key": step.key, "state": outcome.state, "seconds": round(outcome.seconds, 3)})
-    return {**summary(planned, manifests), "steps": steps}
+    result = summary(planned, manifests)
+    for suspicion in result["suspicions"]:
+        get_run_logger().warning("%s", suspicion)
+    return {**result, "steps": steps}
 
 
 def summary(planned: Plan, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
@@ -70,7 +73,7 @@ def summary(planned: Plan, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
         "seed": planned.request.seed,
         "data": planned.data.revision,
         "checkpoint": planned.checkpoint.revision,
-        **{name: facts[name] for name in ("metrics", "intervals", "majority", "collapsed", "examples")},
+        **{name: facts[name] for name in ("metrics", "intervals", "majority", "collapsed", "examples", "suspicions")},
         "synthetic": manifests["fetch"].facts["synthetic"],
         "data_report": manifests["fetch"].facts,
         "rows": manifests["finetune"].facts["rows"],

@@ -37,8 +37,8 @@ class Recipe:
 RECIPES: dict[StepName, Recipe] = {
     "fetch": Recipe(2, ("pyarrow",)),
     "encode": Recipe(1, ("pyarrow", "tokenizers", "transformers")),
-    "finetune": Recipe(2, ("accelerate", "numpy", "torch", "transformers")),
-    "evaluate": Recipe(3, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
+    "finetune": Recipe(3, ("accelerate", "numpy", "torch", "transformers")),
+    "evaluate": Recipe(4, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
     "register": Recipe(1, ()),
 }
 

@@ -15,6 +15,8 @@ from tasks.core.weights import check_weights
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from tasks.models.head import Head
+
 
 CONFIGS = ("config.json", "tokenizer_config.json", "generation_config.json", "processor_config.json")
 NO_LIMIT = 1_000_000  # transformers' stand-in for "no limit" is 1e30
@@ -98,12 +100,15 @@ def load_tokenizer(folder: Path, fast: bool = True) -> "PreTrainedTokenizerFast"
     return tokenizer
 
 
-def load_classifier(folder: Path, task: GlueTask, init: str) -> "PreTrainedModel":
-    """A sequence classifier with the task's head and label names, with the folder's weights or random ones.
+def load_classifier(folder: Path, task: GlueTask, init: str) -> "tuple[PreTrainedModel, Head]":
+    """A sequence classifier with the task's head and label names, with the folder's weights or random ones; and what
+    became of the folder's own head (`tasks/models/head.py`).
 
     A regression has a head of width 1 and mean squared error, as in transformers.
     """
     from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from tasks.models.head import align
 
     labels = task.labels or ("score",)
     head: dict[str, Any] = {
@@ -115,16 +120,22 @@ def load_classifier(folder: Path, task: GlueTask, init: str) -> "PreTrainedModel
     try:
         if init == "random":
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True, **head)
-            return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False)
-        return AutoModelForSequenceClassification.from_pretrained(
+            return AutoModelForSequenceClassification.from_config(config, trust_remote_code=False), "new"
+        own = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        model, report = AutoModelForSequenceClassification.from_pretrained(
             folder,
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
             ignore_mismatched_sizes=True,  # a head of another width is replaced by a fresh one
             dtype="float32",
+            output_loading_info=True,
             **head,
         )
+        drawn = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+        if any(not name.startswith(f"{model.base_model_prefix}.") for name in drawn):
+            return model, "new"  # there was no head, or one of another width
+        return model, align(model, [name for _, name in sorted(own.id2label.items())], task)
     except (OSError, ValueError, KeyError) as error:
         raise WrongRequest(f"checkpoint: {folder} does not load as a sequence classifier: {_line(error)}") from error
 

@@ -5,7 +5,7 @@ VERSION in tasks/core/plan.py · float32 · identity: task · not identity: devi
     in   an encoded split, a fine-tuned folder
     out  validation.parquet with idx, label, prediction, logits in row order
          metrics.json {"metrics": {"f1": 0.897, …}, "intervals": {"f1": [0.872, 0.920], …}, "collapsed": false,
-                       "majority": {"f1": 0.812, …}, "examples": {"validation": 408}}
+                       "majority": {"f1": 0.812, …}, "examples": {"validation": 408}, "suspicions": []}
 """
 
 import json
@@ -29,6 +29,7 @@ from tasks.models.forward import batches_for, logits_of
 from tasks.models.intervals import intervals
 from tasks.models.metric import GlueMetric
 from tasks.models.metrics import collapsed, majority, predictions
+from tasks.models.relabel import suspicion
 
 
 def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
     inputs = Path(request.inputs["encode"])
     training = table.read(inputs / "train.arrow")["labels"].to_numpy()
     facts: dict[str, Any] = {"metrics": {}, "intervals": {}, "majority": {}, "collapsed": False, "examples": {}}
+    facts["suspicions"] = []
     for split in task.validation:
         encoded = table.read(inputs / f"{split.name}.arrow")
         logits = logits_of(model, collate, encoded, request.eval_batch_size, f"evaluate {split.name}")
@@ -55,6 +57,8 @@ def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
             facts[name] |= {f"{metric}{suffix}": value for metric, value in found.items()}
         facts["collapsed"] |= collapsed(task, predicted, labels)
         facts["examples"][split.name] = len(labels)
+        if found := suspicion(task, predicted, labels):
+            facts["suspicions"].append(f"{split.name}: {found}")
     (Path(request.out) / "metrics.json").write_text(json.dumps(facts, indent=1))
     return {**facts, "device": model.device.type, "path": "plain" if reason else "packed", "why_plain": reason}
 

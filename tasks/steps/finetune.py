@@ -51,7 +51,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     tokenizer = load_tokenizer(folder)
     set_seed(spec.seed)  # before the head is drawn
     start = request.inputs.get("transfer")
-    model = load_classifier(Path(start), task, "pretrained") if start else load_classifier(folder, task, spec.init)
+    model, head = load_classifier(Path(start) if start else folder, task, "pretrained" if start else spec.init)
     if spec.strategy == "frozen":
         model.base_model.requires_grad_(False)
     encoded = Path(request.inputs["encode"])
@@ -83,6 +83,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
         "best_epoch": round(best["epoch"]),
         "best": {name: best[f"eval_{name}"] for name in task.metrics},
         "rows": {"used": len(trainer.train_dataset), "of": len(everything)},
+        "head": head,
         "history": history,
         "samples_per_second": round(last(state.log_history, "train_samples_per_second"), 2),
         "device": trainer.args.device.type,
