@@ -229,5 +229,5 @@ def test_data_that_changed_after_it_was_pinned_is_refused(tiny: Path, tmp_path: 
     (source / "test.tsv").write_text("index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\ta\tb\n")
     planned = plan(GlueRun(data=f"file:{source.parent}", checkpoint=f"file:{tiny}"))
     (source / "dev.tsv").write_text(header + "0\t1\t2\ta\tb\n")
-    with pytest.raises(GlueflowError, match="changed while"):
+    with pytest.raises(GlueflowError, match="changed since"):
         run_plan(planned, tmp_path / "out")
