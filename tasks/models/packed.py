@@ -1,6 +1,6 @@
 """BERT over one stream of tokens: the rows of a batch one after the other, nothing padded.
 
-    rows of 3 and 2 tokens  ->  input_ids (5,) · position_ids [0 1 2 0 1] · slots [0 1 2 3 4] · blocks [(2, 3)]
+    rows of 3 and 2 tokens  ->  position_ids [0 1 2 0 1 …] · slots [0 1 2 8 9] · blocks [(2, 8)]
 
 Embeddings, projections, feed-forward and layer norms see tokens only. Attention works on blocks of rows of like length,
 padded to the block's longest row; from the last attention on only each row's first token is left, for nothing else is
@@ -70,7 +70,7 @@ def loss_of(model: Any, logits: Tensor, labels: Tensor) -> Tensor:
 class Places:
     """Where each token stands once the rows are padded, block by block."""
 
-    slots: Tensor  # (tokens)
+    slots: Tensor  # (tokens but those that fill the stream up)
     blocks: Blocks
 
     @property
@@ -112,7 +112,7 @@ class Packed:
         if first is None:
             joint = pad(self._linear(narrow, own.query, own.key, own.value), slots, len(bias))
             queries, keys_values = torch.split(joint, [own.all_head_size, 2 * own.all_head_size], -1)
-            found = unpad(self._attend(own, queries, keys_values, bias), slots)
+            found = unpad(self._attend(own, queries, keys_values, bias), slots, len(x))
         else:
             x = x[first]
             keys_values = pad(self._linear(narrow, own.key, own.value), slots, len(bias))

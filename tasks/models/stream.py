@@ -1,8 +1,8 @@
 """Encoded rows as batches for tasks/models/packed.py: one stream of tokens, the longest row first.
 
 in   {"input_ids": [101, 7, 102], "labels": 1}, {"input_ids": [101, 7, 7, 7, 102], "labels": 0}
-out  input_ids [101 7 7 7 102 101 7 102] · position_ids [0 1 2 3 4 0 1 2] · slots [0 1 2 3 4 5 6 7] · first [0 5]
-     order [1 0] · blocks [(2, 5)] · labels [1 0]
+out  input_ids [101 7 7 7 102 101 7 102] · position_ids [0 1 2 3 4 0 1 2] · slots [0 1 2 3 4 8 9 10] · first [0 5]
+     order [1 0] · blocks [(2, 8)] · labels [1 0]
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 BLOCK_ROWS = 8  # of attention: fewer rows are padded less, more rows are fewer and larger products
+ROUND, ROUND_BLOCK = 32, 8  # tokens that a stream, and a block's rows, are filled up to a multiple of: oneDNN compiles
+# and keeps a product of its own for each length, which costs time and memory
 Row = dict[str, Any]
 
 
@@ -51,7 +53,10 @@ def stream(rows: Sequence[Row]) -> dict[str, Any]:
     lengths = lengths[by_length]
     first = np.cumsum(lengths) - lengths
     positions = np.arange(lengths.sum()) - np.repeat(first, lengths)
-    blocks = [(len(some), int(some[0])) for some in np.split(lengths, range(BLOCK_ROWS, len(rows), BLOCK_ROWS))]
+    blocks = [
+        (len(some), filled(int(some[0]), ROUND_BLOCK))
+        for some in np.split(lengths, range(BLOCK_ROWS, len(rows), BLOCK_ROWS))
+    ]
     widths = np.repeat([length for _, length in blocks], [count for count, _ in blocks])  # of each row, once padded
     arrays = {
         "labels": np.array([row["labels"] for row in rows]),  # first, for Trainer counts the rows by it
@@ -63,4 +68,12 @@ def stream(rows: Sequence[Row]) -> dict[str, Any]:
     for name in ("input_ids", "token_type_ids"):
         if name in rows[0]:
             arrays[name] = np.concatenate([rows[row][name] for row in by_length]).astype(np.int64)
+    for name in {"input_ids", "token_type_ids", "position_ids"} & set(arrays):
+        arrays[name] = np.append(
+            arrays[name], np.repeat(arrays[name][:1], filled(len(positions), ROUND) - len(positions))
+        )
     return {**{name: torch.from_numpy(array) for name, array in arrays.items()}, "blocks": blocks}
+
+
+def filled(length: int, multiple: int) -> int:
+    return -(-length // multiple) * multiple
