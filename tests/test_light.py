@@ -1,0 +1,47 @@
+"""What a command that builds nothing leaves alone: what is slow to import."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Corner
+
+ROOT = Path(__file__).resolve().parents[1]
+SLOW = ("prefect", "torch", "transformers", "datasets", "evaluate", "sklearn", "scipy", "pandas", "pyarrow", "numpy")
+PROGRAM = f"""
+import sys
+from flows.cli import main
+sys.argv = ["glueflow", *sys.argv[1:]]
+try:
+    main()
+finally:
+    print(*sorted(set({SLOW!r}) & set(sys.modules)), sep=",", file=sys.stderr)
+"""
+
+
+def imported(corner: Corner, *arguments: str) -> tuple[str, set[str]]:
+    """What the command printed, and which of the slow packages its process imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **corner.environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout, set(filter(None, done.stderr.splitlines()[-1].split(",")))
+
+
+def test_planning_imports_nothing_slow(corner: Corner) -> None:
+    shown, slow = imported(corner, "plan", "mrpc", "--data", "sample:8", "--json")
+    assert [step["state"] for step in json.loads(shown)["steps"]] == ["build"] * 5
+    assert slow == set()
+
+
+@pytest.mark.parametrize("command", [("--help",), ("models", "list"), ("cache", "list")])
+def test_other_commands_that_only_ask_import_nothing_slow(corner: Corner, command: tuple[str, ...]) -> None:
+    assert imported(corner, *command)[1] == set()
