@@ -11,6 +11,7 @@ from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
 from flows import ask, findings, report, screen, services
+from flows.backfills import app as backfill
 from flows.cache import app as cache
 from flows.models import Json
 from flows.models import app as models
@@ -36,6 +37,7 @@ app = App(
     default_parameter=Parameter(negative=""),
 )
 app.command(models)
+app.command(backfill)
 app.command(cache)
 app.command(policy)
 app.command(benchmark)
@@ -194,8 +196,9 @@ def _stop(line: str, status: int) -> None:
 def _wrong_field(error: ValidationError) -> str:
     """One line for the first field that is off, with the nearest allowed word for a typo."""
     first = error.errors()[0]
-    field = ".".join(map(str, first["loc"]))
-    line = str(WrongRequest.of(field, first["input"], first["msg"][0].lower() + first["msg"][1:]))
+    field = ".".join(str(part).rstrip("_") for part in first["loc"])
+    why = first["msg"].removeprefix("Value error, ")
+    line = str(WrongRequest.of(field, first["input"], why[0].lower() + why[1:]))
     near = difflib.get_close_matches(str(first["input"]), re.findall(r"'([^']+)'", first["msg"]), n=1)
     return f"{line}. Did you mean {near[0]!r}?" if near else line
 

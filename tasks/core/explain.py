@@ -4,7 +4,7 @@ explain(store, step)  ->  "never built with learning_rate 3e-05 (there is 5e-05)
 nearest(store, "finetune", identity).differences  ->  {"learning_rate": ("5e-05", "3e-05")}
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,16 @@ def explain(store: Store, step: PlannedStep) -> str:
 def nearest(store: Store, step: str, identity: Mapping[str, Any], before: str = "") -> Nearest | None:
     """The step's entry with the fewest differing fields, the newer one of two; only among those that are not newer
     than the entry of the key `before`, if one is given."""
-    entries = _entries(store, _older(store, step, before) if before else _newest(store, step), step)
+    return closest(_entries(store, _older(store, step, before), step) if before else newest(store, step), identity)
+
+
+def newest(store: Store, step: str) -> list[Manifest]:
+    """The step's last entries, of which the nearest to another is looked for."""
+    return _entries(store, store.newest(f"steps/{step}/", "/manifest.json", NEWEST), step)
+
+
+def closest(entries: Iterable[Manifest], identity: Mapping[str, Any]) -> Nearest | None:
+    """The entry with the fewest differing fields, the newer one of two."""
     found = [
         Nearest(entry.key, entry.created, differences(entry.identity, identity))
         for entry in sorted(entries, key=lambda entry: entry.created, reverse=True)
@@ -72,10 +81,6 @@ def fields(identity: Mapping[str, Any]) -> dict[str, str]:
 def short(text: str) -> str:
     """A value as it fits into a line; a digest by its first digits."""
     return text if len(text) <= 48 else f"{text[:19]}…"
-
-
-def _newest(store: Store, step: str) -> list[str]:
-    return store.newest(f"steps/{step}/", "/manifest.json", NEWEST)
 
 
 def _older(store: Store, step: str, key: str) -> list[str]:

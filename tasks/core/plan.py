@@ -6,8 +6,10 @@
 Moving names are resolved first (`tasks/core/resolve.py`); a key is then a pure function of what was resolved.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from datetime import date
+from functools import cache, cached_property
 from importlib.metadata import version
 
 from tasks.core.keys import Canonical, identity, step_key
@@ -43,6 +45,9 @@ RECIPES: dict[StepName, Recipe] = {
 }
 
 
+_version = cache(version)  # none changes while a process lives
+
+
 @dataclass(frozen=True)
 class PlannedStep:
     """One step with all that names it, and the places of what it reads, which do not."""
@@ -68,7 +73,7 @@ class PlannedStep:
     @property
     def _parts(self) -> tuple[str, int, dict[str, Canonical], dict[str, str], dict[str, str]]:
         recipe = RECIPES[self.step]
-        libraries = {name: version(name) for name in recipe.libraries}
+        libraries = {name: _version(name) for name in recipe.libraries}
         return self.step, recipe.version, self.spec.model_dump(), self.inputs, libraries
 
 
@@ -86,16 +91,21 @@ class Plan:
         return next(step for step in self.steps if step.step == name)
 
 
-def plan(request: GlueRun) -> Plan:
-    """Resolve the request and name its steps; raises WrongRequest for what does not exist."""
-    data = resolve_data(request.data, request.task, request.as_of)
+def plan(
+    request: GlueRun,
+    data_of: Callable[[str, str, date | None], Pinned] = resolve_data,
+    checkpoint_of: Callable[[str, bool], Pinned] = resolve_checkpoint,
+) -> Plan:
+    """Resolve the request and name its steps; raises WrongRequest for what does not exist. Who plans many runs hands
+    over resolvers that remember their answers."""
+    data = data_of(request.data, request.task, request.as_of)
     training = request.training
-    checkpoint = resolve_checkpoint(request.checkpoint, needs_weights=training.init == "pretrained")
+    checkpoint = checkpoint_of(request.checkpoint, training.init == "pretrained")
     precision = training.precision
     if precision == "auto":
         precision = "bfloat16" if has_bfloat16() else "float32"
     sources = {"checkpoint": checkpoint.location}
-    ancestor = plan(request.ancestor) if request.ancestor else None
+    ancestor = plan(request.ancestor, data_of, checkpoint_of) if request.ancestor else None
     start = {"transfer": ancestor.step("finetune").key} if ancestor else {}
 
     described = FetchSpec(task=request.task, data=data.revision, own=data.own)

@@ -1,0 +1,196 @@
+"""`glueflow backfill`: runs for a range of past dates, each on the data as it was that day."""
+
+from collections import Counter
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter, validators
+from rich.filesize import decimal
+
+from flows import screen, services
+from flows.models import Json
+from tasks.core.errors import WrongRequest
+from tasks.core.forecast import Slot, forecast
+from tasks.core.ledger import Ledger, Standing, find_ledger, ids
+from tasks.core.settings import settings
+from tasks.core.slots import DEPLOYMENT, Backfill, Mode, SlotOptions
+from tasks.core.specs import Training
+
+EXAMPLES = """Examples:
+
+- `glueflow backfill plan --from 2026-10-01 --to 2026-10-31 --every week --tasks mrpc rte` — what there is and what not
+- `glueflow backfill plan --from 2026-01-01 --to 2026-06-30 --every month --seeds 1 2 3 --data file:glue`
+"""
+UNASKED = 200  # slots that a person means without saying so
+SHOWN = 50  # rows
+app = App(
+    name="backfill",
+    help="Runs for a range of past dates, each on the data as it was that day.",
+    help_epilogue=EXAMPLES,
+    help_format="markdown",
+    default_parameter=Parameter(negative="", consume_multiple=True),
+)
+Options = Annotated[SlotOptions, Parameter(name="*")]
+Train = Annotated[Training, Parameter(name="*")]
+TRAINING = Training()
+Yes = Annotated[bool, Parameter(help=f"More than {UNASKED} slots are meant.")]
+
+
+@app.command
+def plan(*, options: Options, training: Train = TRAINING, yes: Yes = False, as_json: Json = False) -> None:
+    """Each slot with the steps that are there and those that are missing, why, and what they may take; builds none."""
+    asked = agreed(options, training, yes)
+    slots = forecast(services.store(settings()), asked.slots())
+    totals = summary(slots)
+    if as_json:
+        return screen.print_json({"backfill": asked.id, **totals, "slots": [row(slot) for slot in slots]})
+    shown = [{**row(slot), "missing": _missing(slot)} for slot in slots[:SHOWN]]
+    screen.table(f"backfill {asked.id}", shown, ("slot", "state", "missing", "reason"))
+    if len(slots) > SHOWN:
+        screen.tell(f"… and {len(slots) - SHOWN:,} more slots; --json has all")
+    return screen.tell(in_words(totals))
+
+
+def agreed(options: SlotOptions, training: Training, yes: bool) -> Backfill:
+    """The backfill, unless it is larger than a person may have meant."""
+    asked = Backfill(training=training, **options.model_dump())
+    if asked.size > UNASKED and not yes:
+        raise WrongRequest.of("slots", f"{asked.size:,}", f"more than {UNASKED} need --yes")
+    return asked
+
+
+def row(slot: Slot) -> dict[str, Any]:
+    """A slot as `--json` prints it."""
+    cost = {"seconds": round(slot.cost[0], 1), "bytes": round(slot.cost[1])} if slot.cost else {}
+    state = "there" if slot.done else "missing"
+    return {"slot": slot.name, "state": state, "steps": slot.steps, "reason": slot.reason, **cost}
+
+
+def summary(slots: list[Slot]) -> dict[str, Any]:
+    """Slots and steps in numbers; seconds and bytes of those steps of which earlier runs are known."""
+    states = Counter(state for slot in slots for state in slot.steps.values())
+    costs = [slot.cost for slot in slots if slot.cost]
+    return {
+        "missing_slots": sum(not slot.done for slot in slots),
+        "of_slots": len(slots),
+        "steps": {"hit": states["hit"], "miss": states["miss"], "shared": states["shared"]},
+        "seconds": round(sum(cost[0] for cost in costs), 1),
+        "bytes": round(sum(cost[1] for cost in costs)),
+        "slots_without_estimate": len(slots) - len(costs),
+    }
+
+
+def in_words(totals: dict[str, Any]) -> str:
+    """The summary as one line."""
+    line = f"{totals['missing_slots']:,} of {totals['of_slots']:,} slots are missing; {totals['steps']['miss']:,} steps"
+    line += f" to build, about {totals['seconds'] / 60:,.1f} minutes and {decimal(totals['bytes'])}"
+    unknown = totals["slots_without_estimate"]
+    return f"{line}, without {unknown:,} slots of which no like was built yet" if unknown else line
+
+
+def _missing(slot: Slot) -> str:
+    return " ".join(step for step, state in slot.steps.items() if state != "hit")
+
+
+@app.command
+def run(
+    *,
+    options: Options,
+    training: Train = TRAINING,
+    mode: Mode = "missing",
+    newest_first: bool = False,
+    at_once: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 2,
+    stop_after: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3,
+    deployment: str = DEPLOYMENT,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Run slots as flow runs on the workers and wait for them; begun again, it goes on where it was.
+
+    Parameters
+    ----------
+    mode
+        Slots with a missing step; whose last attempt failed; that were done and lack a step since (stale); or all.
+    newest_first
+        From the last date to the first.
+    at_once
+        Slots under way at a time.
+    stop_after
+        Failures after which no more slots are submitted; 0 for never.
+    deployment
+        Whose workers run the slots.
+    """
+    asked = agreed(options, training, yes)
+    ui, store = services.server(settings()), services.store(settings())
+    screen.say(in_words(summary(forecast(store, asked.slots()))))
+    if (ledger := Ledger(store, asked.id)).standing() != "running":
+        ledger.stand("running")
+    services.quiet()
+    from flows.backfill import backfill
+
+    screen.say(f"glueflow backfill status {asked.id}  ·  {ui}")
+    found = backfill(asked, mode, "newest" if newest_first else "oldest", at_once, stop_after, deployment)
+    if as_json:
+        return screen.print_json(found)
+    return screen.tell("  ".join(f"{name} {value}" for name, value in found.items()))
+
+
+@app.command
+def status(name: str, /, *, as_json: Json = False) -> None:
+    """What came of each slot of a backfill so far."""
+    ledger = find_ledger(services.store(settings()), name)
+    slips, slots = ledger.slips(), ledger.order().asked.slots()
+    states = Counter(slips[slot].state if slot in slips else "not submitted" for slot in slots)
+    rows = [slip.model_dump() for slip in slips.values()]
+    if as_json:
+        return screen.print_json({"backfill": name, "standing": ledger.standing(), **states, "slots": rows})
+    screen.table(f"backfill {name}: {ledger.standing()}", rows, ("slot", "attempt", "state", "message"))
+    return screen.tell(", ".join(f"{count} {state}" for state, count in states.items()))
+
+
+@app.command(name="list")
+def list_backfills(*, as_json: Json = False) -> None:
+    """Every backfill in the bucket."""
+    store = services.store(settings())
+    found = [(Ledger(store, name), Ledger(store, name).order()) for name in ids(store)]
+    rows = [
+        {
+            "backfill": ledger.id,
+            "from": str(order.asked.from_),
+            "to": str(order.asked.to),
+            "every": order.asked.every,
+            "tasks": " ".join(order.asked.tasks),
+            "slots": order.asked.size,
+            "standing": ledger.standing(),
+        }
+        for ledger, order in found
+    ]
+    return (
+        screen.print_json(rows)
+        if as_json
+        else screen.table("backfills", rows, ("backfill", "from", "to", "every", "tasks", "slots", "standing"))
+    )
+
+
+@app.command
+def pause(name: str, /, *, as_json: Json = False) -> None:
+    """Submit no more slots; those under way end as they would."""
+    _stand(name, "paused", as_json)
+
+
+@app.command
+def resume(name: str, /, *, as_json: Json = False) -> None:
+    """Let a backfill that was paused or cancelled go on; if nobody carries it out any more, `run` does."""
+    _stand(name, "running", as_json)
+
+
+@app.command
+def cancel(name: str, /, *, as_json: Json = False) -> None:
+    """Submit no more slots and cancel those under way; what steps have built stays."""
+    _stand(name, "cancelled", as_json)
+
+
+def _stand(name: str, standing: Standing, as_json: bool) -> None:
+    find_ledger(services.store(settings()), name).stand(standing)
+    if as_json:
+        return screen.print_json({"backfill": name, "standing": standing})
+    return screen.tell(f"backfill {name} is {standing}")

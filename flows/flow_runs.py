@@ -1,0 +1,94 @@
+"""The flow runs of a backfill's slots: made from a deployment, looked at, cancelled.
+
+Prefect's server may be away for minutes: what is asked of it is asked again until it answers.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from httpx import HTTPError
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import StateType
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
+
+from tasks.core.errors import Unavailable, WrongRequest
+from tasks.core.ledger import Ledger, Slip, SlotState
+from tasks.core.specs import GlueRun
+
+PATIENCE = 600.0  # seconds that the server may be away
+ENDED: dict[StateType, SlotState] = {
+    StateType.COMPLETED: "done",
+    StateType.FAILED: "failed",
+    StateType.CRASHED: "failed",
+    StateType.CANCELLED: "cancelled",
+}
+Answer = TypeVar("Answer")
+
+
+class FlowRuns:
+    """Flow runs of one deployment; raises WrongRequest if there is no such deployment."""
+
+    def __init__(self, client: SyncPrefectClient, deployment: str) -> None:
+        self._client = client
+        try:
+            self._deployment = _asking(lambda: client.read_deployment_by_name(deployment)).id
+        except ObjectNotFound:
+            raise WrongRequest.of("deployment", deployment, "make it with `glueflow deploy`") from None
+
+    def submit(self, ledger: Ledger, slip: Slip, request: GlueRun) -> Slip:
+        """Have the slot run, unless that attempt does already; what is then in the ledger."""
+        ledger.write(slip)
+        made = _asking(
+            lambda: self._client.create_flow_run_from_deployment(
+                self._deployment,
+                parameters={"run": request.model_dump(mode="json")},
+                name=f"{slip.slot}-{slip.attempt}",
+                idempotency_key=slip.idempotency_key(ledger.id),
+            )
+        )
+        submitted = slip.model_copy(update={"flow_run": str(made.id)})
+        ledger.write(submitted)
+        return submitted
+
+    def ended(self, active: Mapping[str, Slip]) -> dict[str, Slip]:
+        """Those that are under way no more, by slot, with what came of them."""
+        if not active:
+            return {}
+        ids = [UUID(slip.flow_run) for slip in active.values()]
+        found = _asking(
+            lambda: self._client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=len(ids)
+            )
+        )
+        states = {str(run.id): run.state for run in found}
+        ended: dict[str, Slip] = {}
+        for name, slip in active.items():
+            state = states.get(slip.flow_run)
+            if slip.flow_run not in states:
+                ended[name] = slip.model_copy(update={"state": "failed", "message": "Prefect knows no such flow run"})
+            elif state and state.type in ENDED:
+                update = {"state": ENDED[state.type], "message": (state.message or "")[:500]}
+                ended[name] = slip.model_copy(update=update)
+        return ended
+
+    def cancel(self, slips: Iterable[Slip]) -> None:
+        """Have their workers end them; `ended` then tells when they have."""
+        for slip in slips:
+            _asking(partial(self._client.set_flow_run_state, slip.flow_run, Cancelling()))
+
+
+def _asking(ask: Callable[[], Answer]) -> Answer:
+    deadline, pause = time.monotonic() + PATIENCE, 1.0
+    while True:
+        try:
+            return ask()
+        except HTTPError as error:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"prefect: its server is away ({error}); run the backfill again later") from error
+            time.sleep(pause)
+            pause = min(2 * pause, 30.0)
