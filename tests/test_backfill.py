@@ -58,7 +58,10 @@ def test_the_same_backfill_has_the_same_ledger() -> None:
         (["--from", "2026-01-01", "--to", "2026-10-01", "--every", "day"], "slots: '274' is not allowed"),
         (["--from", "2026-10-01", "--to", "2026-10-02", "--seeds", "1", "1"], "seeds: ['1', '1'] is not allowed"),
         (["--from", "2026-10-01", "--to", "2026-10-02", "--tasks", "mrcp"], "Did you mean 'mrpc'"),
-        (["--from", "2026-10-01", "--to", "2026-10-02", "--data", "sample:"], "as_of: '2026-10-01' is not allowed"),
+        (
+            ["--from", "2026-10-01", "--to", "2026-10-02", "--data", "sample:"],
+            "as_of: '2026-10-01' is not allowed; sample: has no dated revisions",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["plan", "run"])
@@ -98,12 +101,13 @@ def test_the_plan_says_what_is_there_and_why_not(corner: Corner, tiny: Path, tmp
 
 
 MEASURED = """
-import resource, sys
+import sys
+from pathlib import Path
 from flows.cli import main
 try:
     main()
 finally:
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+    print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0], file=sys.stderr)
 """
 
 
