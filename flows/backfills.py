@@ -120,15 +120,15 @@ def run(
         Whose workers run the slots.
     """
     asked = agreed(options, training, yes)
-    ui, store = services.server(settings()), services.store(settings())
-    screen.say(in_words(summary(forecast(store, asked.slots()))))
-    if (ledger := Ledger(store, asked.id)).standing() != "running":
-        ledger.stand("running")
-    services.quiet()
-    from flows.backfill import backfill
+    with services.prefect(settings()) as ui:
+        store = services.store(settings())
+        screen.say(in_words(summary(forecast(store, asked.slots()))))
+        if (ledger := Ledger(store, asked.id)).standing() != "running":
+            ledger.stand("running")
+        screen.say(f"glueflow backfill status {asked.id}  ·  {ui}")
+        from flows.backfill import backfill
 
-    screen.say(f"glueflow backfill status {asked.id}  ·  {ui}")
-    found = backfill(asked, mode, "newest" if newest_first else "oldest", at_once, stop_after, deployment)
+        found = backfill(asked, mode, "newest" if newest_first else "oldest", at_once, stop_after, deployment)
     if as_json:
         return screen.print_json(found)
     return screen.tell("  ".join(f"{name} {value}" for name, value in found.items()))
