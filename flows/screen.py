@@ -4,8 +4,9 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.filesize import decimal
 from rich.markup import escape
@@ -14,6 +15,7 @@ from rich.table import Table
 
 from tasks.core import progress as work
 
+Json = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.")]
 NUMBERS = ("seconds", "size", "survived", "times", "version")
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file has no edge to fold at
 err = Console(stderr=True, highlight=False)

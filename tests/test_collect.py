@@ -37,12 +37,21 @@ class Bucket:
     versions: dict[str, Version] = field(default_factory=dict)
     ledgers: dict[str, frozenset[str]] = field(default_factory=dict)
     quarantine: set[str] = field(default_factory=set)
+    leftovers: set[str] = field(default_factory=set)
+    deleted: frozenset[str] = frozenset()
     uploads: list[Upload] = field(default_factory=list)
     upload_of: dict[str, str] = field(default_factory=dict)
 
     def survey(self) -> Survey:
         return Survey(
-            self.objects, tuple(self.uploads), self.entries, self.versions, self.runs, self.ledgers, self.broken
+            objects=self.objects,
+            uploads=tuple(self.uploads),
+            entries=self.entries,
+            versions=self.versions,
+            runs=self.runs,
+            ledgers=self.ledgers,
+            unreadable=self.broken,
+            deleted=self.deleted,
         )
 
 
@@ -88,10 +97,21 @@ def buckets(draw: st.DrawFn) -> Bucket:
             made.runs[name] = {key: inputs[key] for key in draw(SUBSETS)}
     for number in range(draw(st.integers(0, 2))):
         put(f"models/mrpc/versions/{number}/manifest.json")
-        sources = (
-            draw(st.frozensets(st.sampled_from(sorted(made.file_of)), max_size=2)) if made.file_of else frozenset()
-        )
+        attached = put(f"models/mrpc/attached/{number}")
+        made.leftovers.add(attached)
+        there = [*sorted(made.file_of), attached]
+        sources = draw(st.frozensets(st.sampled_from(there), max_size=2))
         made.versions[f"mrpc@{number}"] = Version(draw(SUBSETS), sources)
+    made.deleted = draw(st.sampled_from([frozenset(), frozenset({"mrpc@7"}), frozenset({"mrpc@7", "rte@1"})]))
+    for label in ("mrpc@7", "mrpc@77", "rte@1"):
+        name, _, version = label.partition("@")
+        for part in (f"versions/{version}/config.json", f"evidence/{version}/x.parquet", f"claims/{version}.json"):
+            if draw(st.integers(0, 4)) == 0:
+                left = put(f"models/{name}/{part}")
+                made.leftovers |= {left} if label in made.deleted else set()
+    for name in ("history/000001.json", "aliases/champion.json", "verdicts/7/a.json", "digests/7.json"):
+        if draw(st.integers(0, 4)) == 0:
+            put(f"models/mrpc/{name}")
     if draw(st.booleans()):
         made.ledgers[put("backfills/nightly/ledger.json")] = draw(SUBSETS)
     if draw(st.booleans()):
@@ -156,7 +176,7 @@ def must_stay(bucket: Bucket) -> set[str]:
     }
     stay |= {name for name in bucket.broken_runs if age[name] < 50_000}
     ours = {*bucket.manifest_of, *bucket.file_of, *bucket.checkpoint_of, *bucket.lease_of, *bucket.runs}
-    return stay | (bucket.objects.keys() - ours - bucket.broken_runs - bucket.quarantine)
+    return stay | (bucket.objects.keys() - ours - bucket.broken_runs - bucket.quarantine - bucket.leftovers)
 
 
 @settings(max_examples=500)

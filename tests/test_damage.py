@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from infra.stack import Stack
-from tasks.core import registry
+from tasks.core import registration, registry
 from tasks.core.artifact import find, get_or_build, local_copy
 from tasks.core.errors import BadData, Damaged, GlueflowError, WrongRequest
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep, plan
+from tasks.core.registration import Candidate
 from tasks.core.settings import Settings
 from tasks.core.specs import STEPS, GlueRun, Training
 from tasks.core.store import Store, object_key
@@ -189,4 +190,4 @@ def test_a_damaged_claim_without_its_version_is_named(entries: Entries, tmp_path
     store = Store(entries.store.client, entries.store.bucket, f"{entries.store.prefix}other/")
     store.put(f"{MODEL}/claims/1.json", b"{")
     with pytest.raises(GlueflowError, match=r"claims/1\.json is damaged"):
-        registry.register(store, "mrpc", {}, {}, {}, "now")
+        registration.register(store, "mrpc", Candidate({}, {}, {}), "now")

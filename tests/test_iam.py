@@ -37,11 +37,14 @@ OBJECTS = (
     "models/other/versions/1/manifest.json",
     "models/other/aliases/champion.json",
     "models/other/history/1.json",
+    f"models/other/attached/{KEY}",
+    "models/other/evidence/1/validation.parquet",
+    "models/other/verdicts/1/20261123T150000.000000Z-3f9c1a.json",
     "models/other/aliases/versions/1",  # in IAM `*` stands for slashes, too
 )
 BUILT = {"steps", "checkpoints", "leases", "runs", "quarantine"}
-VERSIONED = {"claims", "digests", "versions"}
-MOVED = {"aliases", "history"}
+VERSIONED = {"attached", "claims", "digests", "evidence", "versions"}
+MOVED = {"aliases", "history", "verdicts"}
 EVERYTHING = {*BUILT, *VERSIONED, *MOVED, "predictions", "pins"}
 MAY: dict[Role, dict[str, set[str]]] = {
     "worker": {
@@ -49,9 +52,9 @@ MAY: dict[Role, dict[str, set[str]]] = {
         "put": BUILT | VERSIONED | {"predictions"},
         "delete": {"manifest", "checkpoints", "leases", "predictions"},
     },
-    "promoter": {"get": {"steps", *VERSIONED, *MOVED}, "put": MOVED, "delete": set()},
+    "promoter": {"get": {"steps", *VERSIONED, *MOVED}, "put": MOVED, "delete": VERSIONED - {"attached"}},
     "reader": {"get": VERSIONED | MOVED, "put": set(), "delete": set()},
-    "collector": {"get": EVERYTHING, "put": {"leases"}, "delete": BUILT},
+    "collector": {"get": EVERYTHING, "put": {"leases"}, "delete": BUILT | VERSIONED - {"digests"}},
 }
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -190,6 +193,21 @@ def test_the_promoter_moves_an_alias_by_compare_and_swap_and_the_worker_does_not
     assert promoter.swap(alias, b'{"version": 3}', tag)
     assert promoter.swap(alias, b'{"version": 4}', tag) is None
     assert worker.get(alias) == b'{"version": 3}'
+
+
+def test_the_promoter_promotes_rolls_back_and_deletes_and_the_worker_does_not(
+    built: Corner, users: dict[str, Corner], tiny: Path
+) -> None:
+    promoter, worker = users["promoter"], users["worker"]
+    forced = ("models", "promote", "mrpc@1", "--force", "--reason", "the first")
+    said = worker.glueflow(*forced, status=1).stderr
+    assert "cannot write models/mrpc/verdicts/" in said
+    assert promoter.json(*forced)["moved"]
+    small = ("--data", "sample:16", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", "2")
+    assert built.json("run", "mrpc", *small)["model"]["version"] == 2
+    assert "AccessDenied" in worker.glueflow("models", "delete", "mrpc@2", "--reason", "x", status=1).stderr
+    promoter.glueflow("models", "delete", "mrpc@2", "--reason", "x")
+    assert promoter.store.sizes("models/mrpc/versions/2/") == {}
 
 
 def test_a_policy_names_the_bucket_and_needs_one(users: dict[str, Corner]) -> None:

@@ -9,12 +9,14 @@ import pytest
 from tasks.core import registry
 from tasks.core.errors import BadData, Damaged, WrongRequest
 from tasks.core.files import FileEntry, entry
+from tasks.core.registration import Candidate
+from tasks.core.registration import register as commit
 from tests.conftest import Corner
 
 NOW = "2026-11-23T00:00:00+00:00"
 
 
-def source(corner: Corner, folder: Path, content: str) -> tuple[dict[str, FileEntry], dict[str, str]]:
+def source(corner: Corner, folder: Path, content: str) -> Candidate:
     """Two files of a checkpoint, uploaded where a step would have put them."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, body in {"config.json": "{}", "model.safetensors": content}.items():
@@ -23,12 +25,11 @@ def source(corner: Corner, folder: Path, content: str) -> tuple[dict[str, FileEn
     sources = {name: f"steps/finetune/{content}/{name}" for name in files}
     for name, file in files.items():
         corner.store.upload(folder / name, sources[name], file.sha256)
-    return files, sources
+    return Candidate(files, sources, {"metrics": {"f1": 0.9}})
 
 
 def register(corner: Corner, folder: Path, content: str) -> int:
-    files, sources = source(corner, folder, content)
-    return registry.register(corner.store, "mrpc", files, sources, {"metrics": {"f1": 0.9}}, NOW).version
+    return commit(corner.store, "mrpc", source(corner, folder, content), NOW).version
 
 
 def test_the_same_checkpoint_is_one_version(corner: Corner, tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_32_writers_at_once_get_32_dense_versions(corner: Corner, tmp_path: Path
 
     def race(number: int) -> int:
         start.wait()
-        return registry.register(corner.store, "mrpc", *prepared[number], {"metrics": {}}, NOW).version
+        return commit(corner.store, "mrpc", prepared[number], NOW).version
 
     with ThreadPoolExecutor(32) as pool:
         found = list(pool.map(race, range(32)))
@@ -59,7 +60,7 @@ def test_32_writers_of_the_same_content_get_one_version(corner: Corner, tmp_path
 
     def race(_: int) -> int:
         start.wait()
-        return registry.register(corner.store, "mrpc", *prepared, {"metrics": {}}, NOW).version
+        return commit(corner.store, "mrpc", prepared, NOW).version
 
     with ThreadPoolExecutor(32) as pool:
         assert set(pool.map(race, range(32))) == {1}
@@ -87,11 +88,11 @@ def test_a_writer_killed_between_two_writes_leaves_no_hole(
         patch.setattr(type(corner.store), "create", lambda *given: (die(), create(*given))[1])
         patch.setattr(type(corner.store), "copy", lambda *given: (die(), copy(*given))[1])
         with pytest.raises(Killed):
-            registry.register(corner.store, "mrpc", *dead, {"metrics": {}}, NOW)
+            commit(corner.store, "mrpc", dead, NOW)
     assert registry.versions(corner.store, "mrpc") == []
     assert register(corner, tmp_path / "next", "next") == 2
     assert registry.missing(corner.store, "mrpc", 1) is None
-    assert registry.register(corner.store, "mrpc", *dead, {"metrics": {}}, NOW).version == 1
+    assert commit(corner.store, "mrpc", dead, NOW).version == 1
 
 
 def test_a_version_that_lost_a_file_is_mended_under_its_number(corner: Corner, tmp_path: Path) -> None:
@@ -128,12 +129,23 @@ def test_pull_checks_every_file(corner: Corner, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["../config.json", "/etc/config.json", "a/../../config.json", "training_args.bin", "x.py"]
+    "path",
+    [
+        "../config.json",
+        "/etc/config.json",
+        "a/../../config.json",
+        "a\\b.json",
+        "a\0.json",
+        "a.json\n",
+        "manifest.json",
+        "training_args.bin",
+        "x.py",
+    ],
 )
 def test_files_that_may_not_be_registered(corner: Corner, path: str) -> None:
     file = FileEntry.model_construct(path=path, size=1, sha256="0" * 64)
     with pytest.raises(WrongRequest, match="file: "):
-        registry.register(corner.store, "mrpc", {path: file}, {path: "steps/x"}, {}, NOW)
+        commit(corner.store, "mrpc", Candidate({path: file}, {path: "steps/x"}, {}), NOW)
     assert corner.keys() == set()
 
 

@@ -81,6 +81,7 @@ def test_the_bucket_holds_entries_and_a_plain_model_folder(user: Corner, first: 
         "tokenizer.json",
         "tokenizer_config.json",
         "metrics.json",
+        "provenance.json",
         "manifest.json",
     }
     assert names == wanted

@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from tasks.core import pins, registry, runs, sweep
+from tasks.core import pins, registration, registry, runs, sweep
 from tasks.core.artifact import Folders, find, get_or_build, quarantine
 from tasks.core.collect import Rules, garbage
 from tasks.core.errors import Damaged, GlueflowError, WrongRequest
 from tasks.core.lookup import lookup
 from tasks.core.manifest import Manifest
 from tasks.core.plan import Plan
+from tasks.core.registration import Candidate
 from tasks.core.store import object_key
 from tests.conftest import Corner
 
@@ -47,7 +48,7 @@ def register(corner: Corner, made: Mapping[str, Manifest]) -> registry.Version:
     files = {file.path: file for file in trained.files}
     sources = {path: object_key(f"steps/finetune/{trained.key}", file) for path, file in files.items()}
     record = {"metrics": {}, "steps": {name: made[name].key for name in ("finetune", "evaluate", "register")}}
-    return registry.register(corner.store, "mrpc", files, sources, record, "2026-11-23T00:00:00+00:00")
+    return registration.register(corner.store, "mrpc", Candidate(files, sources, record), "2026-11-23T00:00:00+00:00")
 
 
 def states(corner: Corner, planned: Plan, made: Mapping[str, Manifest]) -> set[str]:
@@ -145,7 +146,7 @@ def test_a_claim_of_a_dead_writer_can_still_be_carried_out(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry, "complete", die)
+        patch.setattr(registration, "complete", die)
         with pytest.raises(KeyboardInterrupt):
             register(corner, made)
     collect(corner)

@@ -3,9 +3,10 @@
     garbage(survey, Rules(grace=86_400, keep=604_800))
       ->  (Garbage("steps/fetch/2e7d…/manifest.json", 512, "entry"), Garbage("quarantine/…", 90, "quarantine"), …)
 
-Roots are the registry's versions and unfinished claims, recent runs, living leases, pins, ledgers, and every entry
-younger than the grace. What a root was made from is reached through the identities in manifests and run records. All
-else that this page knows the meaning of, and that is older than the grace, is garbage; the rest is never touched.
+Roots are the registry's unfinished claims and all versions but those that were deleted, recent runs, living leases,
+pins, ledgers, and every entry younger than the grace. What a root was made from is reached through the identities in
+manifests and run records. All else that this page knows the meaning of, and that is older than the grace, is garbage;
+the rest is never touched.
 """
 
 import re
@@ -17,7 +18,7 @@ from typing import Literal, get_args
 from tasks.core.s3 import Aged, Upload
 from tasks.core.specs import STEPS
 
-Kind = Literal["entry", "stray", "checkpoint", "quarantine", "lease", "run", "upload"]
+Kind = Literal["entry", "stray", "checkpoint", "quarantine", "lease", "run", "upload", "leftover"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WHY: dict[Kind, str] = {
     "entry": "no version, run, lease, pin or ledger leads to it",
@@ -26,6 +27,7 @@ WHY: dict[Kind, str] = {
     "quarantine": "damaged, and set aside",
     "lease": "its holder gave no sign of life",
     "run": "the record of a run that is no longer recent",
+    "leftover": "left of a version that was deleted, or made for a registration that never came",
     "upload": "a multipart upload that was never finished; its bytes are not known",
 }
 MANIFEST = "manifest.json"
@@ -34,6 +36,8 @@ ENTRY = re.compile(rf"steps/({'|'.join(STEPS)})/({KEY})/(.+)")
 CHECKPOINT = re.compile(rf"checkpoints/({KEY})/.+")
 LEASE = re.compile(rf"leases/({KEY})\.json")
 PIN = re.compile(rf"pins/({KEY})\.json")
+PART = re.compile(r"models/([^/]+)/(?:claims/(\d+)\.json|(?:versions|evidence)/(\d+)/.+)")
+ATTACHED = re.compile(r"models/[^/]+/attached/.+")
 LONGEST_LEASE = 3600.0  # seconds; the most that GLUEFLOW_LEASE may be
 Keys = frozenset[str]
 
@@ -63,7 +67,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Version:
-    """The keys that a version records; of one not carried out yet, also the objects that it is to be copied from."""
+    """The keys that a version records; of one not carried out yet, also the objects that it is to be copied from, and
+    of any those that were made for it alone."""
 
     keys: Keys
     sources: frozenset[str] = frozenset()
@@ -80,6 +85,7 @@ class Survey:
     runs: Mapping[str, Mapping[str, Keys]] = field(default_factory=dict)  # by object: planned keys and their inputs
     ledgers: Mapping[str, Keys] = field(default_factory=dict)  # by object
     unreadable: Mapping[str, str] = field(default_factory=dict)  # object that may be a root: what is wrong with it
+    deleted: frozenset[str] = frozenset()  # "mrpc@2", by the model's history
 
 
 @dataclass(frozen=True)
@@ -192,11 +198,19 @@ def built_key(name: str) -> str | None:
     return match[1] if match else None
 
 
+def version_of(name: str) -> str | None:
+    """`mrpc@3` for an object that belongs to that version alone."""
+    match = PART.fullmatch(name)
+    return f"{match[1]}@{match[2] or match[3]}" if match else None
+
+
 def _kind(reach: Reach, name: str) -> Kind | None:
     """As what an old object may go, or None if it has to stay or is nothing that we know."""
     survey = reach.survey
     if name.startswith("quarantine/"):
         return "quarantine"
+    if name.startswith("models/"):
+        return "leftover" if ATTACHED.fullmatch(name) or version_of(name) in survey.deleted else None
     if match := LEASE.fullmatch(name):
         return None if match[1] in reach.living else "lease"
     if name.startswith("runs/") and (name in survey.runs or name in survey.unreadable):

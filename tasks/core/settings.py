@@ -59,6 +59,13 @@ class Settings(BaseSettings):
         ),
     ] = ""
 
+    signing_key: Annotated[
+        Path | None, Field(description="PEM file of the elliptic-curve key that signs what is registered")
+    ] = None
+    public_key: Annotated[
+        Path | None, Field(description="PEM file of its counterpart; then only signed versions are used")
+    ] = None
+
     @property
     def cache(self) -> Path:
         return self.home / "cache"

@@ -16,11 +16,13 @@ import socket
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from pydantic import ValidationError
 
-from tasks.core import registry, runs
+from tasks.core import history, registry, runs
 from tasks.core.collect import (
+    ATTACHED,
     ENTRY,
     KEY,
     MANIFEST,
@@ -34,8 +36,9 @@ from tasks.core.collect import (
     Version,
     built_key,
     garbage,
+    version_of,
 )
-from tasks.core.errors import Damaged
+from tasks.core.errors import BadData, Damaged
 from tasks.core.keys import digest
 from tasks.core.lease import Claim, Lease, exclusive
 from tasks.core.manifest import Manifest
@@ -44,7 +47,8 @@ from tasks.core.store import Store, object_key
 
 PREFIXES = ("steps/", "checkpoints/", "leases/", "models/", "runs/", "pins/", "backfills/", "quarantine/")
 WRITTEN_IN_PARTS = ("steps/", "checkpoints/", "models/", "quarantine/")
-REGISTERED = re.compile(r"models/([^/]+)/(?:claims/(\d+)\.json|versions/(\d+)/manifest\.json)")
+REGISTERED = re.compile(r"models/[^/]+/(?:claims/\d+\.json|versions/\d+/manifest\.json)")
+HISTORY = re.compile(r"models/([^/]+)/history/(\d{6})\.json")
 BATCH = 500  # objects removed with one request
 THREADS = 16
 GUARDED: tuple[Kind, ...] = ("stray", "checkpoint")  # a run may write such a file again, and name it
@@ -71,12 +75,15 @@ def survey(store: Store) -> Survey:
                 planned[name] = {step.key: _inputs(step.identity) for step in runs.parse(body).steps}
         except Damaged as error:
             unreadable[name] = str(error)
-    versions, damaged = _versions({name: body for name, body in bodies.items() if name.startswith("models/")})
+    deleted = _deleted(store, objects)
+    kept = {name: body for name, body in bodies.items() if _number(name) and _number(name) not in deleted}
+    versions, damaged = _versions(kept)
     return Survey(
         objects=objects,
         uploads=uploads,
         entries=entries,
         versions=versions,
+        deleted=deleted,
         runs=planned,
         ledgers={
             name: Keys(found.decode() for found in re.findall(rb"\b[0-9a-f]{64}\b", body))
@@ -125,8 +132,18 @@ def _inputs(identity: dict[str, object]) -> Keys:
 
 def _number(name: str) -> str:
     """`mrpc@3` for a claim or the manifest of that version, else nothing."""
-    match = REGISTERED.fullmatch(name)
-    return f"{match[1]}@{match[2] or match[3]}" if match else ""
+    return version_of(name) or "" if REGISTERED.fullmatch(name) else ""
+
+
+def _deleted(store: Store, objects: Iterable[str]) -> frozenset[str]:
+    """Versions that the newest entry of their model's history calls deleted; none by one that is not to be trusted."""
+    newest = {match[1]: int(match[2]) for match in map(HISTORY.fullmatch, sorted(objects)) if match}
+    found: set[str] = set()
+    for model, number in newest.items():
+        with suppress(BadData):
+            body = store.get(history.place(model, number)) or b""
+            found |= {f"{model}@{version}" for version in history.parse(model, number, body).deleted}
+    return frozenset(found)
 
 
 def _versions(bodies: dict[str, bytes]) -> tuple[dict[str, Version], dict[str, str]]:
@@ -142,7 +159,9 @@ def _versions(bodies: dict[str, bytes]) -> tuple[dict[str, Version], dict[str, s
             continue
         if label not in found:
             keys = Keys(re.findall(rf"\b{KEY}\b", json.dumps(record.record.get("steps", {}))))
-            found[label] = Version(keys, frozenset() if "/versions/" in name else frozenset(record.sources.values()))
+            sources = frozenset(record.sources.values())
+            own = frozenset(source for source in sources if ATTACHED.fullmatch(source))
+            found[label] = Version(keys, own if "/versions/" in name else sources)
     return found, dict(reason for label, reason in wrong.items() if label not in found)
 
 

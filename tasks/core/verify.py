@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tasks.core import registry
+from tasks.core import aliases, history, registry
 from tasks.core.artifact import MANIFEST, quarantine
 from tasks.core.errors import BadData, WrongRequest
 from tasks.core.files import FileEntry
@@ -47,7 +47,9 @@ class Damage:
 def repair(store: Store, damage: Damage) -> None:
     """Set what is damaged aside, so that the next run builds the entry, or registers the version, anew."""
     if damage.folder.startswith("models/"):
-        if damage.name:  # a manifest is put right from the version's claim
+        if damage.folder.endswith("/aliases"):
+            aliases.repair(store, damage.folder.split("/")[1])
+        elif damage.name:  # a manifest is put right from the version's claim, a history is not
             registry.set_aside(store, damage.name)
     else:
         quarantine(store, damage.folder, damage.reason, damage.tag)
@@ -64,11 +66,23 @@ def entries(store: Store, digits: Iterable[str] = ()) -> list[Holding]:
     return list(found.values())
 
 
-def versions(store: Store) -> list[Holding]:
-    """Every registered version."""
-    return [
-        _version(store, name, number) for name in registry.names(store) for number in registry.versions(store, name)
-    ]
+def versions(store: Store, names: Iterable[str] = ()) -> list[Holding]:
+    """Every registered version, and what the models' histories and aliases say; of all models, or of these."""
+    return [holding for name in names or registry.names(store) for holding in _model(store, name)]
+
+
+def _model(store: Store, name: str) -> list[Holding]:
+    """A model's versions, and what is wrong with its history or an alias."""
+    told = f"models/{name}/history"
+    if wrong := history.check(store, name):
+        return [*(version(store, name, number) for number in registry.present(store, name)), Holding(told, {}, wrong)]
+    there, now = registry.versions(store, name), history.state(store, name)
+    lost = {alias: number for alias, number in now.aliases.items() if number not in there}
+    pictures = aliases.check(store, name)
+    found = [version(store, name, number) for number in there]
+    found += [Holding(told, {}, f"{alias} points to version {n}, which is not there") for alias, n in lost.items()]
+    found += [Holding(f"models/{name}/aliases", {}, f"{key}: {wrong}") for key, wrong in pictures.items()]
+    return found if found[len(there) :] or not now.entry else [*found, Holding(told, {})]
 
 
 def verify(store: Store, holdings: Sequence[Holding]) -> list[Damage]:
@@ -104,13 +118,14 @@ def holding(manifest: Manifest, tag: str = "") -> Holding:
     return Holding(manifest.folder, {object_key(manifest.folder, file): file for file in manifest.files}, tag=tag)
 
 
-def _version(store: Store, name: str, number: int) -> Holding:
+def version(store: Store, name: str, number: int) -> Holding:
+    """What a version should hold, by its manifest."""
     folder = f"models/{name}/versions/{number}"
     try:
         found = registry.load(store, name, number)
     except BadData as error:
         return Holding(folder, {}, str(error))
-    return Holding(folder, {f"{folder}/{file.path}": file for file in found.files})
+    return Holding(folder, found.objects)
 
 
 def _damage(store: Store, name: str, file: FileEntry) -> str:

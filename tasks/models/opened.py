@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.core import registry
+from tasks.core import registry, signing
 from tasks.core.cache import borrow
 from tasks.core.resolve import resolve_checkpoint
 from tasks.core.settings import Settings
@@ -37,6 +37,7 @@ def opened(reference: str, known: Settings, store: Callable[[], Store]) -> Itera
         return
     here = store()
     version = registry.find(here, reference)
+    signing.require(here, version, known)
 
     def fetch(fresh: Path) -> None:
         registry.pull(here, version, fresh)

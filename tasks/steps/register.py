@@ -5,7 +5,8 @@ VERSION in tasks/core/plan.py · identity: task, name, data and checkpoint revis
     in   the fine-tuned folder (its objects in the store), the metrics
     out  models/mrpc/versions/3/…; model.json and facts {"name": "mrpc", "version": 3, "uri": "s3://…/models/mrpc/versions/3"}
 
-The weights are copied inside the store, after they were read once more and compared with their SHA-256.
+The weights are copied inside the store, after they were read once more and compared with their SHA-256. The predictions
+on the validation splits are copied to models/mrpc/evidence/3/, for as long as there is the version.
 """
 
 import json
@@ -14,18 +15,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.core import registry, verify
+from tasks.core import origin, provenance, registry, signing, verify
 from tasks.core.artifact import Folders, set_aside
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
+from tasks.core.registration import Candidate, register
 from tasks.core.specs import RegisterSpec
 from tasks.core.store import Store, object_key
 
 
 def run(
-    store: Store, step: PlannedStep, inputs: Mapping[str, Manifest], out: Path, _folders: Folders
+    store: Store,
+    step: PlannedStep,
+    inputs: Mapping[str, Manifest],
+    out: Path,
+    _folders: Folders,
+    started: Mapping[str, str] | None = None,
+    key: Path | None = None,
 ) -> dict[str, Any]:
-    """Commit the version and return its name, number and place."""
+    """Commit the version and return its name, number and place. `started` says by whom and how, else this process;
+    `key` is the file of the key that signs it."""
     spec = step.spec
     assert isinstance(spec, RegisterSpec)  # noqa: S101  # the plan pairs names and specs
     model, report = inputs["finetune"], inputs["evaluate"]
@@ -42,14 +51,20 @@ def run(
         "libraries": model.identity["libraries"],
         "steps": {"finetune": model.key, "evaluate": report.key, "register": step.key},
     }
-    version = registry.register(
-        store,
-        spec.name,
-        files,
-        {path: object_key(folders[path], file) for path, file in files.items()},
-        record,
-        datetime.now(UTC).isoformat(timespec="seconds"),
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    said = provenance.statement(store, step, inputs, files.values(), started or origin.started(), now)
+    evidence = {file.path: file for file in report.files if file.path.endswith(".parquet")}
+    proofs = {f"evidence/{path}": object_key(f"steps/evaluate/{report.key}", file) for path, file in evidence.items()}
+    candidate = Candidate(
+        files=files,
+        sources={path: object_key(folders[path], file) for path, file in files.items()} | proofs,
+        record=record,
+        evidence=evidence,
+        attached={provenance.FILE: said},
     )
+    version = register(store, spec.name, candidate, now)
+    if key:
+        signing.sign(store, version, key)
     facts = {"name": version.name, "version": version.version, "uri": store.uri(version.folder)}
     (out / "model.json").write_text(json.dumps(facts, indent=1))
     return facts
@@ -62,6 +77,11 @@ def check(store: Store, *entries: Manifest) -> None:
         raise set_aside(store, entry, wrong[0].reason)
 
 
-def missing(store: Store, manifest: Manifest) -> str | None:
-    """What the registered version lacks, or None; a step is only reused while its version is whole."""
-    return registry.missing(store, manifest.facts["name"], manifest.facts["version"])
+def missing(store: Store, manifest: Manifest, key: Path | None = None) -> str | None:
+    """What the registered version lacks, or None; a step is only reused while its version is whole, and signed if
+    there is a key to sign it."""
+    name, number = manifest.facts["name"], manifest.facts["version"]
+    if wrong := registry.missing(store, name, number):
+        return wrong
+    signed = not key or store.get(f"models/{name}/versions/{number}/{signing.SIGNATURE}")
+    return None if signed else f"{name}@{number} is not signed"

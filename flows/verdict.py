@@ -1,0 +1,59 @@
+"""A verdict in Prefect's UI: a markdown artifact, where a server is configured or the local one runs."""
+
+import os
+import re
+
+from flows import screen
+from infra import stack
+from tasks.core.history import Move
+from tasks.core.settings import Settings
+from tasks.core.verdicts import Verdict
+
+
+def publish(known: Settings, verdict: Verdict, move: Move | None) -> None:
+    """Show the verdict under Artifacts. It is in the store already: a server that is away is told, and stops nobody."""
+    running = None if known.api_url else stack.current(known.home)
+    address = known.api_url or (running.api_url if running else "")
+    if not address:
+        return
+    os.environ["PREFECT_API_URL"] = address
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    from httpx import HTTPError
+    from prefect.artifacts import create_markdown_artifact
+
+    key = re.sub(r"[^a-z0-9]+", "-", f"verdict-{verdict.name}-{verdict.version}")
+    title = f"{verdict.name}@{verdict.version} as {verdict.alias}: {outcome(verdict, move)}"
+    try:
+        create_markdown_artifact(markdown(verdict, move), key=key, description=title)
+    except HTTPError as error:
+        screen.say(f"the verdict is not shown in the UI: {address} did not take it ({error})")
+
+
+def outcome(verdict: Verdict, move: Move | None) -> str:
+    return verdict.decision if move is None or not move.forced else f"forced ({escape(move.reason)})"
+
+
+def markdown(verdict: Verdict, move: Move | None) -> str:
+    """The verdict as a page: what was decided and why, then its numbers."""
+    lines = [f"# {verdict.name}@{verdict.version}: {outcome(verdict, move)}", "", escape(verdict.reason), ""]
+    if numbers := verdict.numbers:
+        rows = {
+            "metric": numbers.metric,
+            "test": numbers.test,
+            "challenger": f"{numbers.challenger:.4f}",
+            "champion" if verdict.champion else "best constant answer": f"{numbers.champion:.4f}",
+            "difference": f"{numbers.difference:+.4f}",
+            f"{numbers.confidence:.0%} interval": f"{numbers.low:+.4f} to {numbers.high:+.4f}",
+            "p": f"{numbers.p:.4f}",
+            "examples": f"{numbers.n}",
+            "only the challenger right": f"{numbers.better}",
+            "only the champion right": f"{numbers.worse}",
+            "margin": f"{verdict.margin:g}",
+        }
+        lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())]
+    return "\n".join([*lines, "", escape(f"{verdict.at} by {verdict.by}, data {verdict.data}")])
+
+
+def escape(text: str) -> str:
+    """Text that Markdown and HTML show as it is."""
+    return re.sub(r"([\\`*_{}\[\]<>()#|!~&])", r"\\\1", text)

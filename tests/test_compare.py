@@ -1,0 +1,102 @@
+"""The statistics of the gate against definitions, a library, and simulated truth."""
+
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import pearsonr
+from sklearn.metrics import f1_score, matthews_corrcoef
+
+from tasks.core.catalog import glue_task
+from tasks.models.compare import METRICS, compare, constant
+
+RTE, MRPC, COLA, STSB = map(glue_task, ("rte", "mrpc", "cola", "stsb"))
+BITS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=40)
+
+
+@given(BITS)
+def test_metrics_are_those_of_the_library(pairs: list[tuple[int, int]]) -> None:
+    labels, predicted = (np.array(column) for column in zip(*pairs, strict=True))
+    assert METRICS["f1"](labels, predicted) == pytest.approx(f1_score(labels, predicted, zero_division=0.0))
+    expected = matthews_corrcoef(labels, predicted)
+    assert METRICS["matthews_correlation"](labels, predicted) == pytest.approx(expected)
+    assert METRICS["accuracy"](labels, predicted) == (labels == predicted).mean()
+
+
+def test_pearson_is_that_of_the_library() -> None:
+    x, y = np.random.default_rng(0).normal(size=(2, 50))
+    assert METRICS["pearson"](x, y) == pytest.approx(pearsonr(x, y).statistic)
+    assert METRICS["pearson"](x, np.ones(50)) == 0.0
+
+
+def pair(n: int, better: int, worse: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, champion and challenger: `better` examples that only the challenger got right, `worse` the reverse."""
+    labels = np.arange(n) % 2
+    champion, challenger = labels.copy(), labels.copy()
+    champion[:better] ^= 1
+    challenger[better : better + worse] ^= 1
+    return labels, champion, challenger
+
+
+@pytest.mark.parametrize(("better", "worse"), [(0, 0), (1, 0), (3, 11), (20, 20), (30, 12)])
+def test_mcnemar_by_definition(better: int, worse: int) -> None:
+    labels, champion, challenger = pair(200, better, worse)
+    found = compare(RTE, labels, champion, [challenger])
+    n, k = better + worse, min(better, worse)
+    assert found.p == pytest.approx(min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n))
+    assert (found.better, found.worse, found.n, found.test) == (better, worse, 200, "McNemar, exact")
+    assert found.difference == pytest.approx((better - worse) / 200)
+    assert found.low < found.difference < found.high or better == worse == 0
+
+
+@pytest.mark.parametrize(("task", "truth"), [(RTE, 0.0), (RTE, 0.05), (MRPC, None)])
+def test_the_interval_holds_the_truth_19_times_in_20(task: object, truth: float | None) -> None:
+    """Of 200 development sets drawn from one population, the intervals of about 95 % hold the population's value."""
+    assert task in (RTE, MRPC)
+    rng, size = np.random.default_rng(1), 200_000
+    labels = rng.integers(0, 2, size)
+    champion = np.where(rng.random(size) < 0.75, labels, 1 - labels)
+    flip = rng.random(size) < 0.1
+    challenger = np.where(flip, 1 - champion, champion)
+    if truth == 0.05:
+        challenger = np.where(flip & (champion == labels) & (rng.random(size) < 0.8), champion, challenger)
+    metric = METRICS[task.headline]  # type: ignore[attr-defined]
+    real = float(metric(labels, challenger) - metric(labels, champion))
+    held = 0
+    for _ in range(200):
+        rows = rng.integers(0, size, 150)
+        found = compare(task, labels[rows], champion[rows], [challenger[rows]])  # type: ignore[arg-type]
+        held += found.low <= real <= found.high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+def test_equal_models_differ_in_nothing_and_an_interval_shrinks_with_examples() -> None:
+    labels, champion, challenger = pair(400, 30, 20)
+    assert compare(MRPC, labels, champion, [champion]).difference == 0.0
+    few, many = (compare(MRPC, np.tile(labels, k), np.tile(champion, k), [np.tile(challenger, k)]) for k in (1, 9))
+    assert few.difference == pytest.approx(many.difference)
+    assert (many.high - many.low) == pytest.approx((few.high - few.low) / 3, rel=0.15)
+
+
+def test_several_seeds_are_judged_by_their_mean() -> None:
+    labels, champion, challenger = pair(300, 40, 10)
+    found = compare(RTE, labels, champion, [challenger, champion])
+    assert found.each == pytest.approx((290 / 300, 260 / 300))
+    assert found.challenger == pytest.approx(275 / 300)
+    assert found.test == "paired bootstrap"
+
+
+def test_regression_and_what_a_constant_answer_is_worth() -> None:
+    rng = np.random.default_rng(2)
+    labels = rng.uniform(0, 5, 200)
+    near, far = labels + rng.normal(0, 0.5, 200), labels + rng.normal(0, 3, 200)
+    found = compare(STSB, labels, far, [near])
+    assert found.low > 0
+    assert found.p < 0.01
+    assert (constant(STSB, labels) == 0).all()
+    skewed = np.array([1] * 70 + [0] * 30)
+    assert (constant(MRPC, skewed) == 1).all()
+    assert METRICS["f1"](skewed, constant(MRPC, skewed)) == pytest.approx(2 * 0.7 / 1.7)
+    assert METRICS["matthews_correlation"](skewed, constant(COLA, skewed)) == 0.0
