@@ -61,6 +61,8 @@ def of_suite(result: Mapping[str, Any]) -> None:
         screen.tell(
             f"GLUE score on validation {score['points']:.1f}, the average of {len(score['tasks'])} tasks{missing}"
         )
+    if result["submission"]:
+        screen.table("submission", result["submission"], ("file", "rows", "model", "content", "note"))
     for row in result["failed"]:
         screen.tell(f"{row['task']} seed {row['seed']} {row['state']}: {row['message']}", f"  resume: {row['resume']}")
     if result["failed"]:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
@@ -20,6 +21,7 @@ from tasks.core.suite import Suite, cells
 Tasks = Annotated[tuple[Trainable, ...], Parameter(consume_multiple=True, help="GLUE configurations.")]
 Seeds = Annotated[tuple[int, ...], Parameter(consume_multiple=True, help="One run a task and seed.")]
 Parallel = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64), help="Runs at the same time.")]
+Submission = Annotated[Path | None, Parameter(help="Leaderboard zip to write, answered by each task's best seed.")]
 Options = Annotated[SuiteOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
 DEFAULTS, TRAINING = SuiteOptions(), Training()
@@ -30,6 +32,7 @@ def benchmark(
     tasks: Tasks = TRAINABLE,  # type: ignore[assignment]
     seeds: Seeds = (1, 2, 3),
     max_parallel: Parallel = 1,
+    submission: Submission = None,
     options: Options = DEFAULTS,
     training: Train = TRAINING,
     as_json: Json = False,
@@ -37,19 +40,25 @@ def benchmark(
     """Run tasks x seeds, and say how good, how sure, and beside whom. What is there already is reused."""
     suite = Suite(tasks=tasks, seeds=seeds, training=training, **options.model_dump())
     _refuse(suite)
+    if submission:
+        from tasks.data.leaderboard import check
+
+        check(submission)
     threads = settings().threads or (max(1, (os.cpu_count() or 1) // max_parallel) if max_parallel > 1 else 0)
     with services.prefect(settings()) as ui, screen.progress():
         from prefect.client.schemas.objects import State
         from prefect.task_runners import ThreadPoolTaskRunner
 
         from flows.benchmark import benchmark as flow
+        from flows.submission import write
 
         runner: Any = ThreadPoolTaskRunner(max_workers=max_parallel)
         state: State[Any] = flow.with_options(task_runner=runner)(suite, threads, return_state=True)
         rows = state.result(raise_on_failure=False)
-    if isinstance(rows, BaseException):
-        raise rows
-    result = figures(suite, rows)
+        if isinstance(rows, BaseException):
+            raise rows
+        sheets = write(submission, suite, rows) if submission else []
+    result = figures(suite, rows) | {"submission": sheets}
     if as_json:
         screen.print_json(result)
     else:

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from infra.stack import Stack
 from tasks.core.suite import Suite, cells, title
 from tests.conftest import ROOT, Corner, make_corner
+from tests.test_leaderboard import LAYOUT, read
 from tests.test_run import task_runs
 
 WAIT = 240.0  # seconds, on a busy machine
@@ -107,6 +108,27 @@ def test_a_second_call_builds_nothing(resumed: Any, user: Corner, still: list[st
     assert user.made() == before
     shown = task_runs(stack, "benchmark")
     assert {name: run.state_name for name, run in shown.items()} == {"mnli seed 3": "Cached", "rte seed 3": "Cached"}
+
+
+def test_a_submission_is_answered_by_the_models_of_the_suite(
+    resumed: Any, user: Corner, still: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "out.zip"
+    made = user.json("benchmark", *still, "--submission", str(out))
+    assert {row["state"] for row in made["runs"]} == {"reused"}
+    found = read(out)
+    assert set(found) == set(LAYOUT)
+    sheets = {sheet["file"]: sheet for sheet in json.loads(out.with_suffix(".json").read_text())["files"]}
+    models = {file: sheet["model"] for file, sheet in sheets.items() if not sheet["placeholder"]}
+    assert models == {"MNLI-m.tsv": "mnli@1", "MNLI-mm.tsv": "mnli@1", "AX.tsv": "mnli@1", "RTE.tsv": "rte@1"}
+    assert sheets["AX.tsv"]["content"] == user.json("models", "show", "mnli@1")["content"]
+    assert {line[1] for line in found["AX.tsv"][1:]} <= {"entailment", "neutral", "contradiction"}
+    for file, model in models.items():
+        assert len(found[file]) - 1 == sheets[file]["rows"] == 16, model  # of the sample
+        assert "not the official test split" in sheets[file]["note"]
+    before, zipped = user.made(), out.read_bytes()
+    user.json("benchmark", *still, "--submission", str(out))
+    assert (user.made(), out.read_bytes()) == (before, zipped)
 
 
 def test_one_run_that_fails_costs_only_those_that_start_from_it(corner: Corner, tiny: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tasks.core.keys import canonical, digest, identity, step_key
 from tasks.core.plan import RECIPES, PlannedStep, plan
 from tasks.core.settings import Settings
 from tasks.core.specs import (
+    AnswerSpec,
     EncodeSpec,
     EvaluateSpec,
     FetchSpec,
@@ -52,6 +53,7 @@ SPECS: dict[StepName, Spec] = {
     "finetune": FINETUNE,
     "evaluate": EvaluateSpec(task="mrpc"),
     "register": RegisterSpec(task="mrpc", name="mrpc", data="sample:v1:800", checkpoint="sha256:aa"),
+    "answer": AnswerSpec(task="mrpc"),
 }
 GOLDEN = {  # changed on purpose only: what a step writes for the same spec has changed, so raise its VERSION
     "fetch": "0da67a435b01d1d5d3d28afe086db1953f1be314ce7d006a63f2970236f2948b",
@@ -59,6 +61,7 @@ GOLDEN = {  # changed on purpose only: what a step writes for the same spec has 
     "finetune": "e592df7d0585f55273ec03e5f185289399cbd6efeab0810f254ba04e0b175701",
     "evaluate": "3cf40ea40a24e6817857d46cb2e014bcb34c346d70e484347b2f76fa196ca664",
     "register": "ab084da19584c27f97f5fff275743a0a58814cdaa2a2a314389ea43114a92b84",
+    "answer": "364a117c5bbf0392573ecedd177a37702ab7ea94484cfc4d8242f67167057a7d",
 }
 
 

@@ -57,6 +57,11 @@ class GlueTask:
         """The splits that are scored; the first decides the best checkpoint. MNLI has two."""
         return tuple(split for split in self.splits if split.name.startswith("validation"))
 
+    @property
+    def test(self) -> tuple[Split, ...]:
+        """The splits that the leaderboard scores, in the order of `submission`."""
+        return tuple(split for split in self.splits if not split.labelled)
+
 
 def _splits(train: int, validation: int, test: int) -> tuple[Split, ...]:
     return (

@@ -42,6 +42,7 @@ RECIPES: dict[StepName, Recipe] = {
     "finetune": Recipe(3, ("accelerate", "numpy", "torch", "transformers")),
     "evaluate": Recipe(4, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
     "register": Recipe(2, ()),
+    "answer": Recipe(1, ("pyarrow", "torch", "transformers")),
 }
 
 

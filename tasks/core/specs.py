@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.core.catalog import TRANSFER, Metric, Task
 
-StepName = Literal["fetch", "encode", "finetune", "evaluate", "register"]
+StepName = Literal["fetch", "encode", "finetune", "evaluate", "register", "answer"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
 Format = Literal["csv", "jsonl", "parquet"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -195,6 +195,12 @@ class EvaluateSpec(Frozen):
     task: str
 
 
+class AnswerSpec(Frozen):
+    """Predictions on the test splits, for the leaderboard; AX is answered by a model of MNLI."""
+
+    task: str
+
+
 class RegisterSpec(Frozen):
     """The checkpoint as a version of a named model; `data` and `checkpoint` are recorded with it."""
 
@@ -216,12 +222,13 @@ class PredictSpec(Frozen):
     part_rows: int
 
 
-Spec = FetchSpec | EncodeSpec | FinetuneSpec | EvaluateSpec | RegisterSpec
+Spec = FetchSpec | EncodeSpec | FinetuneSpec | EvaluateSpec | RegisterSpec | AnswerSpec
 SPECS: dict[str, type[Spec] | type[PredictSpec]] = {  # by the name of the step's process
     "fetch": FetchSpec,
     "encode": EncodeSpec,
     "finetune": FinetuneSpec,
     "evaluate": EvaluateSpec,
     "register": RegisterSpec,
+    "answer": AnswerSpec,
     "predict": PredictSpec,
 }

@@ -1,0 +1,13 @@
+"""Predictions on the test splits, as a Prefect task; the work is tasks/steps/answer.py."""
+
+from prefect import task
+from prefect.client.schemas.objects import State
+
+from tasks.core.artifact import Outcome
+from tasks.core.plan import PlannedStep
+from tasks.policy import Inputs, perform, step_options
+
+
+@task(**step_options("answer"))
+def answer(step: PlannedStep, inputs: Inputs, force: bool = False) -> State[Outcome]:
+    return perform(step, inputs, force)
