@@ -61,6 +61,9 @@ def of_suite(result: Mapping[str, Any]) -> None:
         screen.tell(
             f"GLUE score on validation {score['points']:.1f}, the average of {len(score['tasks'])} tasks{missing}"
         )
+    if result["comparison"]:
+        rows = [_compared(row) for row in result["comparison"]]
+        screen.table(f"against {result['against']}, on the same examples", rows, tuple(rows[0]))
     if result["submission"]:
         screen.table("submission", result["submission"], ("file", "rows", "model", "content", "note"))
     for row in result["failed"]:
@@ -124,6 +127,19 @@ def _published(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _compared(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": row["task"],
+        "metric": METRICS.get(row["metric"], row["metric"]),
+        "seeds": f"{row['seeds']} and {row['their_seeds']}",
+        "difference": f"{row['difference']:+.3f}",
+        "95 % over examples": ends(row["interval"]),
+        "p": share(row["p"]),
+        "p (Holm)": share(row["p_holm"]),
+        "": "differ" if row["p_holm"] < 0.05 else "not told apart",
+    }
+
+
 _WITHIN = {True: "within the interval", False: "outside", None: ""}
 
 
@@ -136,7 +152,7 @@ def share(value: float | None) -> str:
 
 
 def ends(pair: Sequence[float] | None) -> str:
-    return f"{pair[0]:.3f}–{pair[1]:.3f}" if pair else "–"
+    return f"{pair[0]:.3f} to {pair[1]:.3f}" if pair else "–"
 
 
 def _spread(row: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ Tasks = Annotated[tuple[Trainable, ...], Parameter(consume_multiple=True, help="
 Seeds = Annotated[tuple[int, ...], Parameter(consume_multiple=True, help="One run a task and seed.")]
 Parallel = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64), help="Runs at the same time.")]
 Submission = Annotated[Path | None, Parameter(help="Leaderboard zip to write, answered by each task's best seed.")]
+Against = Annotated[str | None, Parameter(help="Another checkpoint: run the same suite from it too, and compare.")]
 Options = Annotated[SuiteOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
 DEFAULTS, TRAINING = SuiteOptions(), Training()
@@ -33,13 +34,16 @@ def benchmark(
     seeds: Seeds = (1, 2, 3),
     max_parallel: Parallel = 1,
     submission: Submission = None,
+    against: Against = None,
     options: Options = DEFAULTS,
     training: Train = TRAINING,
     as_json: Json = False,
 ) -> None:
     """Run tasks x seeds, and say how good, how sure, and beside whom. What is there already is reused."""
     suite = Suite(tasks=tasks, seeds=seeds, training=training, **options.model_dump())
-    _refuse(suite)
+    other = suite.model_copy(update={"checkpoint": against}) if against else None
+    for each in filter(None, (suite, other)):
+        _refuse(each)
     if submission:
         from tasks.data.leaderboard import check
 
@@ -51,14 +55,22 @@ def benchmark(
 
         from flows.benchmark import benchmark as flow
         from flows.submission import write
+        from flows.versus import versus
 
-        runner: Any = ThreadPoolTaskRunner(max_workers=max_parallel)
-        state: State[Any] = flow.with_options(task_runner=runner)(suite, threads, return_state=True)
-        rows = state.result(raise_on_failure=False)
-        if isinstance(rows, BaseException):
-            raise rows
+        def carried_out(asked: Suite) -> list[dict[str, Any]]:
+            runner: Any = ThreadPoolTaskRunner(max_workers=max_parallel)
+            state: State[Any] = flow.with_options(task_runner=runner)(asked, threads, return_state=True)
+            rows = state.result(raise_on_failure=False)
+            if isinstance(rows, BaseException):
+                raise rows
+            return list(rows)
+
+        rows = carried_out(suite)
+        others = carried_out(other) if other else []
+        compared = versus((suite, rows), (other, others)) if other else []
         sheets = write(submission, suite, rows) if submission else []
-    result = figures(suite, rows) | {"submission": sheets}
+    result = figures(suite, rows) | {"submission": sheets, "against": against, "comparison": compared}
+    result["failed"] += [row for row in others if "metrics" not in row]
     if as_json:
         screen.print_json(result)
     else:

@@ -131,6 +131,20 @@ def test_a_submission_is_answered_by_the_models_of_the_suite(
     assert (user.made(), out.read_bytes()) == (before, zipped)
 
 
+def test_a_suite_against_a_checkpoint_compares_the_same_examples(
+    resumed: Any, user: Corner, still: list[str], tiny: Path
+) -> None:
+    """Against itself: nothing is built, and nothing differs."""
+    before = user.made()
+    found = user.json("benchmark", *still, "--against", f"file:{tiny}")
+    compared = {row["task"]: row for row in found["comparison"]}
+    assert set(compared) == {"mnli", "rte"}
+    assert {(row["difference"], row["p"], row["p_holm"], row["examples"]) for row in compared.values()} == {
+        (0.0, 1.0, 1.0, 16)
+    }
+    assert user.made() == before
+
+
 def test_one_run_that_fails_costs_only_those_that_start_from_it(corner: Corner, tiny: Path, tmp_path: Path) -> None:
     """No MNLI in the folder, a label that WNLI does not know; CoLA is sound."""
     glue = tmp_path / "glue"

@@ -70,6 +70,12 @@ def test_where_resampling_says_nothing() -> None:
     assert (low, high) == (pytest.approx(1 / (1 + 1.959964**2 / 5)), 1)  # Wilson's end at 5 of 5
 
 
+def test_fewer_examples_than_cells_of_the_confusion_matrix() -> None:
+    (ends,) = intervals(glue_task("mnli"), np.array([0, 1, 2, 1]), np.array([0, 1, 2, 2])).values()
+    assert ends is not None
+    assert 0 <= ends[0] < 0.75 < ends[1] <= 1
+
+
 def test_the_majority_class_and_collapse() -> None:
     mrpc, stsb = glue_task("mrpc"), glue_task("stsb")
     training, labels = np.array([1, 1, 0]), np.array([1, 0, 1, 1])
@@ -117,7 +123,7 @@ def test_intervals_hold_what_they_promise() -> None:
 def covered(name: str, metric: str, chances: np.ndarray, draw: np.random.Generator, sets: int = 1500) -> float:
     task = glue_task(name)
     rows = (task.validation or task.splits)[0].rows
-    score = module._CLASS_METRICS[metric]
+    score = module.CLASS_METRICS[metric]
     width = round(len(chances) ** 0.5)
     true = score(chances.reshape(width, width))
     ends = [of_cells(score, cells, draw, 1999) for cells in draw.multinomial(rows, chances, sets)]
@@ -130,7 +136,7 @@ def covered_pairs(draw: np.random.Generator, sets: int = 300) -> dict[str, float
     hits = dict.fromkeys(true, 0)
     for _ in range(sets):
         one, noise = draw.normal(size=(2, 1500))
-        for metric, correlation in module._CORRELATIONS.items():
-            ends = module._of_pairs(correlation(one, 0.85 * one + np.sqrt(1 - 0.85**2) * noise), 1500, draw, 999)
+        for metric, correlation in module.CORRELATIONS.items():
+            ends = module.of_pairs(correlation(one, 0.85 * one + np.sqrt(1 - 0.85**2) * noise), 1500, draw, 999)
             hits[metric] += ends is not None and ends[0] <= true[metric] <= ends[1]
     return {f"stsb {metric}": count / sets for metric, count in hits.items()}

@@ -7,7 +7,7 @@ alone, so that a resample is one multinomial draw of its cells whatever the numb
 how often each example was drawn. Seeded: the same predictions have the same interval.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tasks.models.metrics import Numbers
 
     Floats = NDArray[np.float64]
+    Metric = Callable[[Floats], Floats]
 
 RESAMPLES = 9_999
 CONFIDENCE = 0.95
@@ -40,65 +41,62 @@ def intervals(task: GlueTask, predicted: "Numbers", references: "Numbers") -> di
 
 def _ends(name: str, task: GlueTask, predicted: "Numbers", references: "Numbers") -> "Floats | None":
     draw = np.random.default_rng(0)
-    if name in _CORRELATIONS:
-        return _of_pairs(_CORRELATIONS[name](predicted, references), len(references), draw)
+    if name in CORRELATIONS:
+        return of_pairs(CORRELATIONS[name](predicted, references), len(references), draw)
     cells = np.bincount(references * task.num_labels + predicted, minlength=task.num_labels**2)
     if name == "accuracy" and (hits := int((predicted == references).sum())) in (0, len(references)):
         from scipy.stats import binomtest
 
         return np.array(binomtest(hits, len(references)).proportion_ci(CONFIDENCE, method="wilson"))
-    return of_cells(_CLASS_METRICS[name], cells, draw)
+    return of_cells(CLASS_METRICS[name], cells, draw)
 
 
 def of_cells(
-    metric: "Callable[[Floats], Floats]",
-    cells: "NDArray[np.integer]",
-    draw: np.random.Generator,
-    resamples: int = RESAMPLES,
+    metric: "Metric", cells: "NDArray[np.integer]", draw: np.random.Generator, resamples: int = RESAMPLES
 ) -> "Floats | None":
     """The interval of a metric of confusion matrices `(…, labels, labels)`, from one matrix as a flat array."""
     width = round(len(cells) ** 0.5)
-
-    def scored(counts: "NDArray[np.integer]") -> "Floats":
-        return metric(counts.reshape(-1, width, width).astype(float))
-
-    filled = np.flatnonzero(cells)
-    left_out = scored(cells - np.eye(len(cells), dtype=int)[filled])
-    return _bca(
-        scored(draw.multinomial(cells.sum(), cells / cells.sum(), resamples)), scored(cells), left_out, cells[filled]
-    )
+    return bootstrap(lambda counts: metric(counts.reshape(-1, width, width)), cells, draw, resamples)[0]
 
 
-def _of_pairs(
-    metric: "Callable[[Floats], Floats]", rows: int, draw: np.random.Generator, resamples: int = RESAMPLES
-) -> "Floats | None":
-    """The interval of a correlation, a function of how often each example counts, `(resamples, examples)`."""
-    resamples = max(999, min(resamples, DRAWS // rows))
-    left_out = np.unique(np.linspace(0, rows - 1, min(rows, JACKKNIFE)).astype(int))
+def of_pairs(metric: "Metric", rows: int, draw: np.random.Generator, resamples: int = RESAMPLES) -> "Floats | None":
+    """The interval of a correlation, a function of how often each of so many examples counts."""
+    return bootstrap(metric, np.ones(rows, int), draw, resamples)[0]
 
-    def drawn(start: int, stop: int) -> "Floats":
-        chosen = draw.integers(rows, size=(stop - start, rows)) + np.arange(stop - start)[:, None] * rows
-        return np.bincount(chosen.ravel(), minlength=chosen.size).reshape(chosen.shape).astype(float)
 
-    def without(start: int, stop: int) -> "Floats":
-        weights = np.ones((stop - start, rows))
-        weights[np.arange(stop - start), left_out[start:stop]] = 0
+def bootstrap(
+    metric: "Metric", times: "NDArray[np.integer]", draw: np.random.Generator, resamples: int = RESAMPLES
+) -> "tuple[Floats | None, Floats]":
+    """The interval of a metric, and the metric of each resample. `metric` takes how often each kind of example counts,
+    `(resamples, kinds)`, and `times` says how often each kind is there."""
+    resamples = max(999, min(resamples, DRAWS // len(times)))
+    filled = np.flatnonzero(times)
+    left_out = filled[np.unique(np.linspace(0, len(filled) - 1, min(len(filled), JACKKNIFE)).astype(int))]
+
+    def without(some: "NDArray[np.intp]") -> "Floats":
+        weights = np.repeat(times[None].astype(float), len(some), 0)
+        weights[np.arange(len(some)), some] -= 1
         return weights
 
-    size = max(1, BLOCK // rows)
-    resampled = np.concatenate([metric(drawn(*block)) for block in _blocks(resamples, size)])
-    jackknife = np.concatenate([metric(without(*block)) for block in _blocks(len(left_out), size)])
-    share = np.full(len(left_out), rows / len(left_out))
-    return _bca(resampled, metric(np.ones((1, rows))), jackknife, share)
+    size = max(1, BLOCK // len(times))
+    sizes = [min(size, resamples - start) for start in range(0, resamples, size)]
+    resampled = np.concatenate([metric(_drawn(times, count, draw)) for count in sizes])
+    parts = [left_out[start : start + size] for start in range(0, len(left_out), size)]
+    jackknife = np.concatenate([metric(without(some)) for some in parts])
+    share = times[left_out] * (times.sum() / times[left_out].sum())
+    return _bca(resampled, metric(times[None].astype(float)), jackknife, share), resampled
 
 
-def _blocks(total: int, size: int) -> Iterator[tuple[int, int]]:
-    return ((start, min(start + size, total)) for start in range(0, total, size))
+def _drawn(times: "NDArray[np.integer]", resamples: int, draw: np.random.Generator) -> "Floats":
+    """How often each kind is drawn, as many examples as there are; each example by itself is drawn faster by number."""
+    total = int(times.sum())
+    if (times != 1).any():
+        return draw.multinomial(total, times / total, resamples).astype(float)
+    chosen = draw.integers(total, size=(resamples, total)) + np.arange(resamples)[:, None] * total
+    return np.bincount(chosen.ravel(), minlength=chosen.size).reshape(chosen.shape).astype(float)
 
 
-def _bca(
-    resampled: "Floats", score: "Floats", left_out: "Floats", times: "NDArray[np.integer] | Floats"
-) -> "Floats | None":
+def _bca(resampled: "Floats", score: "Floats", left_out: "Floats", times: "Floats") -> "Floats | None":
     """Percentiles of the resamples, moved for bias and skew (Efron and Tibshirani 1993, 14.3). `left_out` are scores
     without one example, each of which stands for so many as `times` says."""
     from scipy.special import ndtr, ndtri
@@ -132,13 +130,13 @@ def matthews(cells: "Floats") -> "Floats":
     return _ratio(covariance, np.sqrt((rows**2 - (truth**2).sum(-1)) * (rows**2 - (said**2).sum(-1))))
 
 
-def _pearson(one: "Numbers", other: "Numbers") -> "Callable[[Floats], Floats]":
+def _pearson(one: "Numbers", other: "Numbers") -> "Metric":
     x, y = one - one.mean(dtype=float), other - other.mean(dtype=float)
     moments = np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], 1)
     return lambda weights: _correlation(*(weights @ moments).T)
 
 
-def _spearman(one: "Numbers", other: "Numbers") -> "Callable[[Floats], Floats]":
+def _spearman(one: "Numbers", other: "Numbers") -> "Metric":
     """Ranks need no new sorting: an example's rank in a resample is the number of draws below it, and half its ties."""
     groups = [np.unique(series, return_inverse=True)[1] for series in (one, other)]
     orders = [np.argsort(group, kind="stable") for group in groups]
@@ -168,5 +166,5 @@ def _ratio(above: "Floats", below: "Floats") -> "Floats":
     return found
 
 
-_CLASS_METRICS = {"accuracy": accuracy, "f1": f1, "matthews_correlation": matthews}
-_CORRELATIONS = {"pearson": _pearson, "spearmanr": _spearman}
+CLASS_METRICS = {"accuracy": accuracy, "f1": f1, "matthews_correlation": matthews}
+CORRELATIONS = {"pearson": _pearson, "spearmanr": _spearman}
