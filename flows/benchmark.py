@@ -27,6 +27,7 @@ from tasks.core.artifact import find
 from tasks.core.command import command
 from tasks.core.errors import GlueflowError
 from tasks.core.plan import plan
+from tasks.core.process import root
 from tasks.core.progress import Progress, report
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun
@@ -114,7 +115,9 @@ def reused(store: Store, request: GlueRun) -> Row | None:
 
 def carry_out(name: str, request: GlueRun, threads: int) -> Mapping[str, Any]:
     """Run it in a process of its own; its result, or the error that ended it."""
-    environment = {**os.environ, **({"GLUEFLOW_THREADS": str(threads)} if threads else {})}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root(), os.environ.get("PYTHONPATH")]))}
+    if threads:
+        environment["GLUEFLOW_THREADS"] = str(threads)
     child = subprocess.Popen(
         [sys.executable, "-m", "flows.cell"],
         env=environment,

@@ -181,7 +181,7 @@ def _environment(settings: Settings, folder: str, request: Request) -> dict[str,
     environment |= trackers.environment(request.report_to, settings.home / "trackers", request.run_name)
     if settings.threads:
         environment |= {"OMP_NUM_THREADS": str(settings.threads), "RAYON_NUM_THREADS": str(settings.threads)}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root(), os.environ.get("PYTHONPATH")]))
     return environment
 
 
@@ -197,7 +197,7 @@ def _drain(stream: IO[str], tail: deque[str]) -> None:
         tail.append(line.rstrip())
 
 
-def _root() -> str:
+def root() -> str:
     """The folder that holds the packages, for a checkout that is not installed."""
     return str(Path(__file__).resolve().parents[2])
 
