@@ -60,7 +60,7 @@ GOLDEN = {  # changed on purpose only: what a step writes for the same spec has 
     "encode": "0441a5e6f87edff6699606267976b99ac72f55069301ba088e953835e13e6fdc",
     "finetune": "e592df7d0585f55273ec03e5f185289399cbd6efeab0810f254ba04e0b175701",
     "evaluate": "3cf40ea40a24e6817857d46cb2e014bcb34c346d70e484347b2f76fa196ca664",
-    "register": "ab084da19584c27f97f5fff275743a0a58814cdaa2a2a314389ea43114a92b84",
+    "register": "9447a016c9b13107ca9bfe1d0034929e430df34135168278d0761ad19c01c469",
     "answer": "364a117c5bbf0392573ecedd177a37702ab7ea94484cfc4d8242f67167057a7d",
 }
 

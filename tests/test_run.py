@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import metadata_load
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterTaskRunId
 from prefect.client.schemas.objects import TaskRun
@@ -83,6 +84,9 @@ def test_the_bucket_holds_entries_and_a_plain_model_folder(user: Corner, first: 
         "metrics.json",
         "provenance.json",
         "manifest.json",
+        "README.md",
+        "training.png",
+        "confusion.png",
     }
     assert names == wanted
     assert not [key for key in keys if key.endswith((".bin", ".pt", ".pkl"))]
@@ -91,6 +95,18 @@ def test_the_bucket_holds_entries_and_a_plain_model_folder(user: Corner, first: 
     assert str(user.home) not in json.dumps(config)
     secret = user.environment["AWS_SECRET_ACCESS_KEY"].encode()
     assert all(secret not in (user.store.get(key) or b"") for key in keys)
+
+
+def test_the_folder_describes_itself_for_the_hub(user: Corner, first: Any, tmp_path: Path) -> None:
+    """All that uploading it needs; tests/test_card.py looks closer."""
+    for name in ("README.md", "training.png", "confusion.png"):
+        user.store.download(f"models/mrpc/versions/1/{name}", tmp_path / name)
+    text = (tmp_path / "README.md").read_text()
+    (index,) = metadata_load(tmp_path / "README.md")["model-index"]  # type: ignore[index]
+    said = {one["type"]: one["value"] for result in index["results"] for one in result["metrics"]}
+    assert said == first["metrics"]
+    assert f"glueflow run mrpc --data {ROWS} --checkpoint file:CHECKPOINT_FOLDER --seed 7 --epochs 1" in text
+    assert {(tmp_path / name).read_bytes()[:4] for name in ("training.png", "confusion.png")} == {b"\x89PNG"}
 
 
 def test_predictions_are_in_row_order_and_give_the_metrics(user: Corner, first: Any, tmp_path: Path) -> None:

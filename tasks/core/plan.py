@@ -41,7 +41,7 @@ RECIPES: dict[StepName, Recipe] = {
     "encode": Recipe(1, ("pyarrow", "tokenizers", "transformers")),
     "finetune": Recipe(3, ("accelerate", "numpy", "torch", "transformers")),
     "evaluate": Recipe(4, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
-    "register": Recipe(2, ()),
+    "register": Recipe(3, ()),
     "answer": Recipe(1, ("pyarrow", "torch", "transformers")),
 }
 

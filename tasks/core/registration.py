@@ -44,7 +44,7 @@ def register(store: Store, name: str, candidate: Candidate, now: str) -> Version
     for path in (*candidate.files, *candidate.attached):
         if not REGISTRABLE.fullmatch(path) or path == MANIFEST:
             raise WrongRequest.of(
-                "file", path, "a registered folder holds *.safetensors, *.json, *.txt, *.md and *.model"
+                "file", path, "a registered folder holds *.safetensors, *.json, *.txt, *.md, *.png and *.model"
             )
     content = content_digest(candidate.files.values())
     made: Version | None = None

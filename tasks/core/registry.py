@@ -23,7 +23,7 @@ from tasks.core.specs import NAME
 from tasks.core.store import Absent, Store
 from tasks.core.transfer import download
 
-REGISTRABLE = re.compile(r"[\w.-]+\.(safetensors|json|txt|md|model)")
+REGISTRABLE = re.compile(r"[\w.-]+\.(safetensors|json|txt|md|model|png)")
 REFERENCE = re.compile(NAME[1:-1] + rf"(?:@([1-9][0-9]{{0,8}}|{history.ALIAS[1:-1]}))?")
 FORMS = "write <name>, <name>@latest, <name>@<version> or <name>@<alias>"
 MANIFEST = "manifest.json"

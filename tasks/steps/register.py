@@ -6,11 +6,12 @@ VERSION in tasks/core/plan.py · identity: task, name, data and checkpoint revis
     out  models/mrpc/versions/3/…; model.json and facts {"name": "mrpc", "version": 3, "uri": "s3://…/models/mrpc/versions/3"}
 
 The weights are copied inside the store, after they were read once more and compared with their SHA-256. The predictions
-on the validation splits are copied to models/mrpc/evidence/3/, for as long as there is the version.
+on the validation splits are copied to models/mrpc/evidence/3/, for as long as there is the version. Where it came from
+and its model card with pictures are attached: they tell of this registration and are no part of its content.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from tasks.core.plan import PlannedStep
 from tasks.core.registration import Candidate, register
 from tasks.core.specs import RegisterSpec
 from tasks.core.store import Store, object_key
+from tasks.models import card
+
+Describe = Callable[[Store, RegisterSpec, Mapping[str, Manifest]], Mapping[str, bytes]]
 
 
 def run(
@@ -32,9 +36,10 @@ def run(
     _folders: Folders,
     started: Mapping[str, str] | None = None,
     key: Path | None = None,
+    describe: Describe = card.files,
 ) -> dict[str, Any]:
     """Commit the version and return its name, number and place. `started` says by whom and how, else this process;
-    `key` is the file of the key that signs it."""
+    `key` is the file of the key that signs it, `describe` makes the model card."""
     spec = step.spec
     assert isinstance(spec, RegisterSpec)  # noqa: S101  # the plan pairs names and specs
     model, report = inputs["finetune"], inputs["evaluate"]
@@ -60,7 +65,7 @@ def run(
         sources={path: object_key(folders[path], file) for path, file in files.items()} | proofs,
         record=record,
         evidence=evidence,
-        attached={provenance.FILE: said},
+        attached={provenance.FILE: said, **describe(store, spec, provenance.entries(store, inputs))},
     )
     version = register(store, spec.name, candidate, now)
     if key:
