@@ -135,7 +135,7 @@ def entries(stack: Stack, tiny: Path, tmp_path_factory: pytest.TempPathFactory) 
     return Entries(user, plan(request).steps, folder)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "answer"])  # which no run makes
 def test_damage_of_an_entry_is_found_every_time_and_mended(entries: Entries, step: str) -> None:
     counted: Counter[str] = Counter()
     assert entries.read(step) is None
