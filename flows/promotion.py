@@ -14,9 +14,9 @@ from tasks.core import aliases, deletion, history, origin, registry, verdicts
 from tasks.core.errors import WrongRequest
 from tasks.core.history import Move
 from tasks.core.settings import settings
+from tasks.core.verdicts import MARGIN
 
 Alias = Annotated[str, Parameter(help="NAME@ALIAS, such as mrpc@champion.")]
-MARGIN = 0.02  # of the metric; 2 points
 CHAMPION = "champion"
 
 
@@ -106,7 +106,7 @@ def whois(
     name, alias = _split(model)
     store = services.store(settings())
     moment = _moment(at) if at else datetime.now(UTC)
-    if alias == aliases.LATEST:
+    if alias == history.LATEST:
         raise WrongRequest.of("model", model, f"latest is the newest version: `glueflow models list {name}` tells when")
     move = history.at(store, name, alias, moment)
     if as_json:
@@ -114,7 +114,7 @@ def whois(
     screen.tell(f"{model} is version {move.version}" if not at else f"{model} was version {move.version} at {at}")
     screen.tell(f"since {move.at} by {move.by}: {'forced ' if move.forced else ''}{move.kind}", move.reason)
     if move.verdict:
-        screen.tell(*(verdict.reason for verdict in verdicts.kept(store, name, move.version)[-1:]))
+        screen.tell(verdicts.read(store, move.verdict).reason)
     return None
 
 

@@ -146,7 +146,7 @@ def test_a_deleted_version_is_gone_and_its_number_too(three: Corner, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "alias", ["", "Champion", "../x", "a/b", "@", "a@b", "3", "chämpion", "x" * 64, "x" * 300, "a\n"]
+    "alias", ["", "Champion", "../x", "a/b", "@", "a@b", "3", "chämpion", "x" * 64, "x" * 300, "a\n", "latest"]
 )
 def test_aliases_that_may_not_be(corner: Corner, alias: str) -> None:
     with pytest.raises(WrongRequest, match="alias: "):
@@ -154,11 +154,6 @@ def test_aliases_that_may_not_be(corner: Corner, alias: str) -> None:
     with pytest.raises(ValueError, match="alias"):
         history.append(corner.store, State("mrpc"), Wish("promote", 1, BY, alias))
     assert corner.keys("models/mrpc/history/") == set()
-
-
-def test_latest_is_no_alias_to_move() -> None:
-    with pytest.raises(WrongRequest, match="always the newest version"):
-        aliases.movable("latest")
 
 
 @pytest.mark.parametrize(

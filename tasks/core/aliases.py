@@ -19,11 +19,10 @@ from pydantic import Field, ValidationError
 
 from tasks.core import history
 from tasks.core.errors import BadData, Unavailable, WrongRequest
-from tasks.core.history import ALIAS, Move, State, Wish
+from tasks.core.history import ALIAS, LATEST, Move, State, Wish
 from tasks.core.sealed import Sealed
 from tasks.core.store import Store
 
-LATEST = "latest"
 TRIES = 100  # of a move that others were faster than; each time one of them has made theirs
 PAUSES = (0.05, 1.0)  # seconds, the first and the longest; contended conditional writes are slow
 

@@ -24,6 +24,7 @@ from tasks.core.sealed import Sealed
 from tasks.core.specs import NAME
 from tasks.core.store import Store
 
+LATEST = "latest"  # always the newest version: no alias, and nothing that could be moved
 ALIAS = r"^[a-z][a-z0-9_-]{0,62}$"
 ENTRY = re.compile(r"(\d{6})\.json")
 READERS = 8
@@ -79,6 +80,8 @@ class Move(Sealed):
     def _moves_something(self) -> Self:
         if bool(self.alias) == (self.kind == "delete"):
             raise ValueError("a deletion names no alias, every other move does")
+        if LATEST in self.aliases:
+            raise ValueError("latest is no alias")
         return self
 
 

@@ -12,6 +12,7 @@ its content, and the same checkpoint from another run is still the same version.
 import json
 import platform
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -69,7 +70,7 @@ def statement(
                 "builder": {"id": "urn:glueflow:registration", "version": versions()},
                 "metadata": {
                     "invocationId": started.get("flow_run", ""),
-                    "startedOn": min(entry.created for entry in made.values()),
+                    "startedOn": min(map(_begun, made.values())),
                     "finishedOn": now,
                     "started": dict(started),
                 },
@@ -104,6 +105,11 @@ def entries(store: Store, inputs: Mapping[str, Manifest]) -> dict[str, Manifest]
 def versions() -> dict[str, str]:
     """The libraries at work, by name."""
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def _begun(entry: Manifest) -> str:
+    """When the work on the entry began; of one that was reused, that was before this run."""
+    return (datetime.fromisoformat(entry.created) - timedelta(seconds=entry.seconds)).isoformat(timespec="seconds")
 
 
 def _step(entry: Manifest) -> dict[str, Any]:

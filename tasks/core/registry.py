@@ -15,7 +15,6 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from tasks.core import history
-from tasks.core.aliases import LATEST
 from tasks.core.errors import BadData, Damaged, Denied, WrongRequest
 from tasks.core.files import SHA256, FileEntry, content_digest
 from tasks.core.sealed import Sealed
@@ -131,12 +130,14 @@ def find(store: Store, reference: str) -> Version:
         raise WrongRequest.of("model", reference, f"models in the registry: {', '.join(names(store)) or 'none'}")
     if which.isdigit():
         number = int(which)
-    elif which in ("", LATEST):
+    elif which in ("", history.LATEST):
         number = there[-1]
     elif which in now.aliases:
         number = now.aliases[which]
     else:
-        raise WrongRequest.of("model", reference, f"aliases of {name}: {', '.join([LATEST, *sorted(now.aliases)])}")
+        raise WrongRequest.of(
+            "model", reference, f"aliases of {name}: {', '.join([history.LATEST, *sorted(now.aliases)])}"
+        )
     if number in there:
         return load(store, name, number)
     if not which.isdigit():

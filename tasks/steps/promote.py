@@ -24,14 +24,12 @@ from tasks.core.registry import Version
 from tasks.core.settings import Settings
 from tasks.core.store import Store
 from tasks.core.transfer import download
-from tasks.core.verdicts import Decision, Verdict
+from tasks.core.verdicts import MARGIN, Decision, Verdict
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from tasks.models.compare import Comparison
-
-MARGIN = 0.02  # of the metric: 2 points of 100, on the smaller tasks about what another seed changes
 
 
 @dataclass(frozen=True)
