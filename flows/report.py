@@ -6,6 +6,7 @@ from typing import Any
 from flows import screen
 from tasks.core.published import beside
 
+FEWER = "published models were trained on all rows; those here, where it says so, on fewer"
 SYNTHETIC = "made-up data: these figures show that a pipeline works and say nothing of a model"
 
 METRICS = {
@@ -54,6 +55,8 @@ def of_suite(result: Mapping[str, Any]) -> None:
     if result["published"]:
         rows = [_published(row) for row in result["published"]]
         screen.table("beside published figures (development sets)", rows, tuple(rows[0]))
+        if any(row["rows"]["used"] < row["rows"]["of"] for row in result["tasks"]):
+            screen.tell(FEWER)
     if any(row["synthetic"] for row in result["tasks"]):
         screen.tell(SYNTHETIC)
     if score := result["score"]:

@@ -32,12 +32,12 @@ def guessed(name: str, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_the_ends_are_those_of_scipy(name: str) -> None:
     predicted, labels = guessed(name, 150, 4)
     peer = stats.bootstrap(
-        (labels, predicted), PEERS[name], paired=True, vectorized=False, n_resamples=1500, rng=np.random.default_rng(1)
+        (labels, predicted), PEERS[name], paired=True, vectorized=False, n_resamples=800, rng=np.random.default_rng(1)
     ).confidence_interval
     found = intervals(glue_task(name), predicted, labels)
     first = found[glue_task(name).headline]
     width = peer.high - peer.low
-    assert first == pytest.approx([peer.low, peer.high], abs=0.08 * width)  # 1,500 resamples: an end's own noise
+    assert first == pytest.approx([peer.low, peer.high], abs=0.1 * width)  # 800 resamples: an end's own noise
     assert found == intervals(glue_task(name), predicted, labels)
 
 
