@@ -99,19 +99,63 @@ def test_a_refused_file_is_named(server: Hub, model: str, cache: Path, kind: str
     assert one_line(error).startswith(f"checkpoint: hf://tiny/bert@{model}/config.json")
 
 
+def starts(server: Hub) -> list[int]:
+    """The first byte that each download asked for."""
+    asked = [one.range for one in server.requests if one.method == "GET" and "/resolve/" in one.path]
+    return [int((each or "bytes=0-").removeprefix("bytes=").rstrip("-")) for each in asked]
+
+
 def test_a_broken_download_goes_on_where_it_broke(
     server: Hub, commit: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within one call only: since 1.18 the client starts a new file, and removes the old one, at every call."""
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1_000)  # 10 MB: what comes in less is lost
     server.fail(f"GET /datasets/{DATA}/resolve", "cut", times=2)
     folder = hub.download(DATA, commit, "dataset", [TRAIN], cache)
     assert held(folder) == {TRAIN: LONG}
-    ranges = [one.range for one in server.requests if one.method == "GET" and "/resolve/" in one.path]
-    assert ranges[0] is None
-    starts = [int(str(each).removeprefix("bytes=").rstrip("-")) for each in ranges[1:]]
-    assert len(starts) == 2
-    assert 0 < starts[0] <= len(LONG) // 2 < starts[1] < len(LONG)
+    first, second, third = starts(server)
+    assert first == 0 < second <= len(LONG) // 2 < third < len(LONG)
+
+
+@pytest.mark.parametrize("kind", ["503", "429", "cut"])
+def test_another_call_goes_on_where_the_last_one_was_given_up(
+    server: Hub, commit: str, cache: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The last one may have been another process, killed on the way."""
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1_000)
+    server.fail(f"GET /datasets/{DATA}/resolve", "cut")
+    server.fail(f"GET /datasets/{DATA}/resolve", kind, times=99)
+    with pytest.raises(Unavailable):
+        hub.download(DATA, commit, "dataset", [TRAIN], cache)
+    assert held(cache / "datasets--nyu-mll--glue" / "snapshots") == {}
+    server.faults.clear()
+    server.requests.clear()
+    assert held(hub.download(DATA, commit, "dataset", [TRAIN], cache)) == {TRAIN: LONG}
+    [start] = starts(server)
+    assert 40_000 < start < len(LONG)
+
+
+def test_what_was_kept_of_a_broken_download_is_not_trusted(server: Hub, commit: str, cache: Path) -> None:
+    partial = cache / "datasets--nyu-mll--glue" / "partial" / hashlib.sha256(LONG).hexdigest()
+    partial.parent.mkdir(parents=True)
+    for kept in (b"?" * 1000, b"?" * len(LONG)):
+        partial.write_bytes(kept)
+        with pytest.raises(Unavailable, match="not the bytes"):
+            hub.download(DATA, commit, "dataset", [TRAIN], cache)
+        assert blobs(cache) == set()
+        assert not partial.exists()
+    partial.write_bytes(LONG + b"more")
+    assert held(hub.download(DATA, commit, "dataset", [TRAIN], cache)) == {TRAIN: LONG}
+
+
+def test_a_slow_hub_is_waited_for_and_a_silent_one_given_up(
+    server: Hub, commit: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.fail(f"GET /datasets/{DATA}/resolve", "slow")
+    assert held(hub.download(DATA, commit, "dataset", [MATCHED], cache)) == {MATCHED: b"matched"}
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
+    server.fail(f"GET /datasets/{DATA}/resolve", "slow", times=99)
+    with pytest.raises(Unavailable, match="Timeout"):
+        hub.download(DATA, commit, "dataset", [TRAIN], cache)
 
 
 def test_a_file_that_rots_in_the_cache_is_found_and_fetched_anew(server: Hub, commit: str, cache: Path) -> None:
@@ -153,19 +197,10 @@ def test_offline_what_is_not_here_says_what_would_help(
         assert "HF_HUB_OFFLINE is set" in one_line(error)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "../../../evil.json",
-        "/etc/evil.json",
-        "a/../../evil.json",
-        "a\\..\\evil.json",
-        "C:/evil.json",
-        "a//b",
-        "./a",
-        "a\nb",
-    ],
-)
+OUTSIDE = ["../../../evil.json", "/etc/evil.json", "a/../../evil.json", "a\\..\\evil.json", "C:/evil.json"]
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, "a//b", "./a", "a\nb"])
 def test_a_repository_that_lists_a_path_outside_is_refused_whole(server: Hub, cache: Path, path: str) -> None:
     commit = server.add_commit(MODEL, "model", "2024-02-01", CHECKPOINT | {path: b"evil"})
     with pytest.raises(WrongRequest, match="could leave its folder") as error:
@@ -190,10 +225,10 @@ def test_download_takes_full_commits_only(server: Hub, commit_like: str, cache: 
 
 
 def test_a_full_disk_is_said_so(commit: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(cache))
 
-    monkeypatch.setattr("huggingface_hub.file_download._chmod_and_move", full)
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", full)
     with pytest.raises(GlueflowError, match="no space left"):
         hub.download(DATA, commit, "dataset", [TRAIN], cache)
     assert blobs(cache) == set()

@@ -5,7 +5,7 @@
     download("nyu-mll/glue", commit, "dataset", files, folder)  -> folder/datasets--nyu-mll--glue/snapshots/<commit>
 
 Names move, commits do not: the listing of a commit is kept beside its files, so what was downloaded once needs no
-network. Token, cache layout, retries and resumption are huggingface_hub's own.
+network. Token, cache layout and retries are huggingface_hub's own; what a broken download brought is kept for the next.
 """
 
 import datetime as dt
@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from tasks.core.errors import Unavailable, WrongRequest
 from tasks.core.hold import until_exit
-from tasks.core.hub_client import asking, head, kept_in, meter, named, pages
+from tasks.core.hub_client import asking, bring, head, kept_in, meter, named, pages
 from tasks.core.layout import SHARD, shards
 
 RepoType = Literal["dataset", "model"]
@@ -97,8 +97,6 @@ def download(
     `on_progress` hears bytes done and bytes in all. A file that differs is removed and Unavailable raised. The local
     cache keeps the repository until this process, a step's own, ends.
     """
-    from huggingface_hub import hf_hub_download
-
     name, listed = named(repo, repo_type, commit), _listing(repo, commit, repo_type, folder)
     if files is None:
         files = [path for path in listed if "/" not in path and any(fnmatchcase(path, one) for one in MODEL_FILES)]
@@ -112,7 +110,8 @@ def download(
     for path in files:
         bar = meter(on_progress, done, total)
         with asking(f"{name}/{path}", folder):
-            hf_hub_download(repo, path, repo_type=repo_type, revision=commit, cache_dir=folder, tqdm_class=bar)
+            if not (snapshot / path).exists():
+                bring(repo, repo_type, commit, path, listed[path], kept, bar)
             if not _matches(snapshot / path, listed[path][1]):
                 link, listing = snapshot / path, kept / "listings" / f"{commit}.json"
                 for wrong in (link.resolve(), link, listing):  # any of them may be the damaged one

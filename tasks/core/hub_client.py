@@ -4,6 +4,8 @@ with asking("data: hf://nyu-mll/glue@main"):    # a 503 becomes Unavailable, a 4
     commits = list(pages("datasets/nyu-mll/glue/commits/main"))
 """
 
+import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from tasks.core.errors import Denied, GlueflowError, Unavailable, WrongRequest, disk_error
 
 OTHERWISE = "try again later, set HF_HUB_OFFLINE=1 with a full commit that is already here, or use sample: or file:"
+DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 LOG_IN = "check the name; if it is private or gated, accept its terms on the hub and set HF_TOKEN or `hf auth login`"
 
 
@@ -63,6 +66,39 @@ def meter(on_progress: Callable[[int, int], None] | None, done: int, total: int)
                 on_progress(done + int(self.n), total)
 
     return Meter
+
+
+def bring(repo: str, repo_type: str, commit: str, path: str, listed: tuple[int, str], kept: Path, bar: Any) -> None:
+    """Download one file into the repository's cache folder, laid out as the client's own. What an earlier call had of
+    it before it broke off, or was killed, is gone on from (`hf_hub_download` removes that, since 1.18). Whoever asked
+    compares the bytes with their digest."""
+    from filelock import FileLock
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    size, digest = listed
+    if not DIGEST.fullmatch(digest):
+        raise ValueError("a listing without a digest")
+    blob, partial, link = kept / "blobs" / digest, kept / "partial" / digest, kept / "snapshots" / commit / path
+    for file in (blob, partial, link):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{partial}.lock"):
+        if not blob.exists():
+            if partial.exists() and partial.stat().st_size > size:
+                partial.unlink()
+            url = hf_hub_url(repo, path, repo_type=repo_type, revision=commit)
+            headers = {**build_hf_headers(), "Accept-Encoding": "identity"}  # a range of the bytes themselves
+            try:
+                with partial.open("ab") as held:
+                    http_get(url, held, resume_size=held.tell(), headers=headers, expected_size=size, tqdm_class=bar)
+            except OSError as error:
+                if type(error) is OSError and error.errno is None:  # a whole answer of another size: not this file
+                    partial.unlink()
+                raise
+            partial.replace(blob)
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(blob, link.parent))
 
 
 @contextmanager
