@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import ask, findings, report, screen, services
+from flows import ask, deploy, findings, report, screen, services
 from flows.backfills import app as backfill
 from flows.cache import app as cache
 from flows.models import Json
@@ -41,6 +41,7 @@ app.command(backfill)
 app.command(cache)
 app.command(policy)
 app.command(benchmark)
+app.command(deploy.deploy)
 app.command(ask.predict)
 app.command(ask.pipeline)
 
@@ -96,11 +97,20 @@ def plan(
 
 
 @app.command
-def up(*, as_json: Json = False) -> None:
+def up(
+    *,
+    serve: Annotated[bool, Parameter(help="Then run what schedules and the UI start, here, until Ctrl-C.")] = False,
+    options: Annotated[deploy.Options, Parameter(name="*")] = deploy.DEFAULTS,
+    as_json: Json = False,
+) -> None:
     """Start the local stack (object store and Prefect server, on loopback) and say where it is."""
     from infra import stack
 
+    if options != deploy.DEFAULTS and not serve:
+        raise WrongRequest("up: the options of deployments mean something only with --serve")
     running = stack.up(settings().home, screen.say)
+    if serve:
+        return deploy.serve(options)
     found = {"store": running.endpoint, "bucket": running.bucket, "api": running.api_url, "ui": running.ui_url}
     if as_json:
         return screen.print_json(found)

@@ -42,7 +42,7 @@ def glue_data() -> Path:
     return REAL_DATA
 
 
-def _stack_home(config: pytest.Config) -> Path:
+def stack_home(config: pytest.Config) -> Path:
     """One folder for all processes of the test run; GLUEFLOW_TEST_STACK names one whose stack stays."""
     if kept := os.environ.get("GLUEFLOW_TEST_STACK"):
         return Path(kept)
@@ -52,13 +52,13 @@ def _stack_home(config: pytest.Config) -> Path:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if not hasattr(session.config, "workerinput") and not os.environ.get("GLUEFLOW_TEST_STACK"):
-        local_stack.down(_stack_home(session.config))
+        local_stack.down(stack_home(session.config))
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest) -> Stack:
     """A real SeaweedFS and a real Prefect server, started once."""
-    return local_stack.up(_stack_home(request.config), prefect=True)
+    return local_stack.up(stack_home(request.config), prefect=True)
 
 
 @dataclass

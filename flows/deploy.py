@@ -1,0 +1,105 @@
+"""`glueflow deploy`: schedules, forms and automations on the Prefect server, all checked before any is created."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from cyclopts import Parameter
+from pydantic import Field
+
+from flows import screen, services
+from flows.models import Json
+from tasks.core.settings import settings
+from tasks.core.specs import Frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from flows.deployments import Declared
+
+
+class Options(Frozen):
+    """What the file of deployments leaves open."""
+
+    file: Annotated[Path | None, Field(description="deployments; by default those of the package")] = None
+    timezone: Annotated[str, Field(description="of all schedules, such as Europe/Berlin")] = "UTC"
+    active: Annotated[bool, Field(description="schedules start runs; else they are paused")] = False
+    heartbeat: Annotated[int, Field(ge=30, le=3600, description="seconds; a run silent for three has crashed")] = 60
+    resumptions: Annotated[int, Field(ge=0, le=10, description="times that a crashed run is resumed")] = 3
+    webhook: Annotated[str, Field(description="Webhook block that is called when a run has failed")] = ""
+
+
+DEFAULTS = Options()
+
+
+AT_ONCE = 2  # runs that a served laptop works on
+
+
+def deploy(
+    *,
+    options: Annotated[Options, Parameter(name="*")] = DEFAULTS,
+    pool: Annotated[str, Parameter(help="Work pool; one of processes is created if it is not there.")] = "glueflow",
+    as_json: Json = False,
+) -> None:
+    """Create or update the deployments and their automations; `prefect worker start --pool glueflow` runs them."""
+    with services.prefect(settings()) as ui:
+        from prefect.client.orchestration import get_client
+
+        from flows import automations, deployments
+
+        choices = deployments.Choices(options.timezone, options.active, pool, options.heartbeat)
+        found = deployments.declared(options.file or deployments.FILE, choices)
+        with get_client(sync_client=True) as client:
+            tell = automations.webhook(client, options.webhook)
+            made = deployments.create(client, found, choices)
+            _automate(client, found.name, made.values(), options, tell)
+        rows = [{"deployment": each.label, "id": str(made[each.label]), **_shown(each, options)} for each in found.all]
+    if as_json:
+        return screen.print_json(rows)
+    screen.table("deployments", rows, ("deployment", "schedule", "state", "at once", "beyond", "version"))
+    return screen.say(f"next: prefect worker start --pool {pool}, where GLUEFLOW_* and AWS_* are set  ·  {ui}")
+
+
+def serve(options: Options) -> None:
+    """Create the deployments and run what is started of them, here, until told to end; then schedules are paused."""
+    os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(options.heartbeat)  # for the runs, which are our children
+    with services.prefect(settings()):
+        from prefect.client.orchestration import get_client
+        from prefect.runner import Runner
+
+        from flows import automations, deployments
+
+        choices = deployments.Choices(options.timezone, options.active, "", options.heartbeat)
+        found = deployments.declared(options.file or deployments.FILE, choices)
+        with get_client(sync_client=True) as client:
+            tell = automations.webhook(client, options.webhook)
+            runner = Runner(pause_on_shutdown=True, limit=AT_ONCE)
+            ids = [cast("UUID", runner.add_deployment(deployments.built(each, choices))) for each in found.all]
+            _automate(client, found.name, ids, options, tell)
+        screen.say(f"serving {', '.join(each.label for each in found.all)}; Ctrl-C ends it")
+        asyncio.run(runner.start())
+
+
+def _shown(each: "Declared", options: Options) -> dict[str, Any]:
+    from flows.deployments import code_version
+
+    return {
+        "schedule": f"{each.schedules[0].cron} {options.timezone}" if each.schedules else "",
+        "state": ("active" if options.active else "paused") if each.schedules else "on demand",
+        "at once": each.concurrency_limit.limit,
+        "beyond": each.concurrency_limit.collision_strategy.value,
+        "version": code_version(),
+    }
+
+
+def _automate(
+    client: "SyncPrefectClient", name: str, deployments: "Collection[UUID]", options: Options, tell: "UUID | None"
+) -> None:
+    from flows import automations
+
+    silence = automations.BEATS * options.heartbeat
+    automations.create(client, name, automations.automations(name, deployments, silence, options.resumptions, tell))

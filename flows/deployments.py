@@ -1,0 +1,157 @@
+"""Deployments as code: `infra/prefect.yaml`, checked as a whole before anything is created, then created or updated.
+
+    declared(file, choices)         ->  File("glueflow", (Declared("nightly", "flows.glue.glue", …), …))
+    create(client, file, choices)   ->  {"glue/nightly": UUID(…), …}
+
+Creating is idempotent: a deployment is known by its flow and name, its one schedule by the deployment.
+"""
+
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import available_timezones
+
+import yaml
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitConfig
+from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound, ParameterBindError, ParameterTypeError
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+from prefect.workers.process import ProcessWorker
+from pydantic import Field, ValidationError
+
+from tasks.core.errors import WrongRequest
+from tasks.core.specs import Frozen
+
+FILE = Path(__file__).resolve().parents[1] / "infra" / "prefect.yaml"
+NAME = r"^[a-z0-9][a-z0-9-]{0,62}$"
+
+
+class Schedule(Frozen):
+    """When runs start, in the time zone of all of them."""
+
+    cron: str
+
+
+class Declared(Frozen):
+    """One deployment. One schedule at most: of two that fall on the same minute, Prefect starts one (#17550)."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    entrypoint: Annotated[str, Field(pattern=r"^flows\.\w+\.\w+$")]
+    description: str
+    parameters: dict[str, Any]
+    schedules: Annotated[tuple[Schedule, ...], Field(max_length=1)]
+    concurrency_limit: ConcurrencyLimitConfig
+
+    @property
+    def flow(self) -> Flow[..., Any]:
+        module, _, name = self.entrypoint.rpartition(".")
+        found: Flow[..., Any] = getattr(import_module(module), name)
+        return found
+
+    @property
+    def label(self) -> str:
+        return f"{self.flow.name}/{self.name}"
+
+
+class File(Frozen):
+    """All of `prefect.yaml`. Its automations are told apart from those of other files by the name."""
+
+    name: Annotated[str, Field(pattern=NAME)]
+    all: Annotated[tuple[Declared, ...], Field(min_length=1, alias="deployments")]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is the same for all deployments."""
+
+    timezone: str = "UTC"
+    active: bool = False
+    pool: str = ""  # served by this process if empty
+    heartbeat: int = 30  # seconds
+
+
+def declared(file: Path, choices: Choices) -> File:
+    """What a file says; raises WrongRequest, and nothing is created, if any cannot be as it says."""
+    if choices.timezone not in available_timezones():
+        raise WrongRequest.of("timezone", choices.timezone, "give a name of the IANA database, such as Europe/Berlin")
+    try:
+        found = File.model_validate(yaml.safe_load(file.read_text()))
+    except (OSError, yaml.YAMLError) as error:
+        raise WrongRequest(f"file: {file} cannot be read: {_line(error)}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"]))
+        raise WrongRequest.of(f"{file.name}: {field}", first["input"], first["msg"]) from None
+    for each in found.all:
+        _check(each, choices)
+    if len({each.label for each in found.all}) < len(found.all):
+        raise WrongRequest(f"file: {file.name} declares a deployment twice")
+    return found
+
+
+def _check(each: Declared, choices: Choices) -> None:
+    try:
+        each.flow.validate_parameters(each.parameters)
+        built(each, choices)
+    except (ImportError, AttributeError) as error:
+        raise WrongRequest.of(f"{each.name}: entrypoint", each.entrypoint, _line(error)) from None
+    except (ParameterTypeError, ParameterBindError, TypeError) as error:
+        raise WrongRequest(f"{each.name}: parameters no longer fit {each.entrypoint}: {_line(error)}") from None
+    except (ValidationError, ValueError) as error:
+        raise WrongRequest(f"{each.name}: {_line(error)}") from None
+
+
+def built(each: Declared, choices: Choices) -> RunnerDeployment:
+    """The deployment in Prefect's words. Without tags, which cost each task of each run a request."""
+    options: dict[str, Any] = {}
+    if choices.pool:
+        options["work_pool_name"] = choices.pool
+        options["job_variables"] = {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(choices.heartbeat)}}
+    return each.flow.to_deployment(  # type: ignore[return-value]  # sync, as we are
+        each.name,
+        description=each.description,
+        parameters=each.parameters,
+        schedules=[
+            Cron(schedule.cron, timezone=choices.timezone, active=choices.active, slug=each.name)
+            for schedule in each.schedules
+        ],
+        concurrency_limit=each.concurrency_limit,
+        version=code_version(),
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        **options,
+    )
+
+
+def create(client: SyncPrefectClient, file: File, choices: Choices) -> dict[str, UUID]:
+    """Create or update the work pool, if it is not there, and the deployments. Their ids by label."""
+    try:
+        client.read_work_pool(choices.pool)
+    except ObjectNotFound:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=choices.pool, type="process", base_job_template=template))
+    return {each.label: built(each, choices).apply() for each in file.all}  # type: ignore[misc]  # sync
+
+
+@cache
+def code_version() -> str:
+    """The commit that is checked out, `+changes` if files differ from it; of an installed package its version."""
+    root = FILE.parents[1]
+    if not (root / ".git").exists():
+        return version("glueflow")
+    git = ["git", "-C", str(root)]
+    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
+    return commit.stdout.strip() + ("+changes" if changes.stdout else "")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
