@@ -7,6 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
+from flows.shown import metered, show
 from tasks.core import runs, trackers
 from tasks.core.ancestor import ancestor
 from tasks.core.artifact import Outcome
@@ -40,13 +41,14 @@ def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, a
     store_of(known).check()
     runs.begin(store_of(known), planned, known.lease)
     force: Collection[StepName] = run.force
-    for _ in planned.steps:
-        try:
-            return _walk(planned, force)
-        except Damaged as error:  # found on reading, and set aside: the next walk builds that step alone
-            get_run_logger().warning("%s", error)
-            force = ()
-    return _walk(planned, force)
+    with metered(f"{run.task}-seed{run.seed}"):
+        for _ in planned.steps:
+            try:
+                return _walk(planned, force)
+            except Damaged as error:  # found on reading, and set aside: the next walk builds that step alone
+                get_run_logger().warning("%s", error)
+                force = ()
+        return _walk(planned, force)
 
 
 def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
@@ -59,10 +61,12 @@ def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
         outcome: Outcome = state.result()
         manifests[step.step] = outcome.manifest
         steps.append({"name": step.step, "key": step.key, "state": outcome.state, "seconds": round(outcome.seconds, 3)})
-    result = summary(planned, manifests)
+        steps[-1]["reason"] = outcome.reason
+    result = {**summary(planned, manifests), "steps": steps}
     for suspicion in result["suspicions"]:
         get_run_logger().warning("%s", suspicion)
-    return {**result, "steps": steps}
+    show(planned, result)
+    return result
 
 
 def summary(planned: Plan, manifests: Mapping[str, Manifest]) -> dict[str, Any]:

@@ -92,7 +92,11 @@ class Place:
             yield worker
         finally:
             worker.send_signal(signal.SIGINT)
-            worker.wait(30)
+            try:
+                worker.wait(60)
+            except subprocess.TimeoutExpired:  # Prefect's worker may wait longer for its connections
+                worker.kill()
+                worker.wait()
 
     def worker(self) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         return self.working("prefect", "worker", "start", "--pool", self.name)

@@ -58,3 +58,20 @@ def listening(listener: Listener, keeper: Keeper | None = None) -> Iterator[None
     finally:
         _listener.reset(tokens[0])
         _keeper.reset(tokens[1])
+
+
+@contextmanager
+def also_listening(listener: Listener) -> Iterator[None]:
+    """Within the block, progress goes to `listener`, too."""
+    outer = _listener.get()
+
+    def both(progress: Progress) -> None:
+        if outer:
+            outer(progress)
+        listener(progress)
+
+    token = _listener.set(both)
+    try:
+        yield
+    finally:
+        _listener.reset(token)

@@ -1,0 +1,93 @@
+"""What a run shows in the UI, read from Prefect's API: a page when something was built, a meter while it is long."""
+
+import re
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from prefect.artifacts import Artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+
+from flows import shown
+from infra.stack import Stack
+from tasks.core.progress import Progress, listening, report
+from tests.conftest import Corner, make_corner
+from tests.test_process import until
+
+SEED = "4711"
+
+
+@pytest.fixture(scope="module")
+def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
+    return make_corner(stack, tmp_path_factory.mktemp("shown") / "home")
+
+
+@pytest.fixture(scope="module")
+def result(user: Corner, tiny: Path) -> Any:
+    return user.json(
+        "run", "mrpc", "--data", "sample:32", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", SEED
+    )
+
+
+def pages(stack: Stack, key: str) -> list[Artifact]:
+    with temporary_settings({PREFECT_API_URL: stack.api_url}), get_client(sync_client=True) as client:
+        return client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+
+
+def test_the_page_holds_scores_steps_and_lineage(stack: Stack, result: Any) -> None:
+    (page,) = pages(stack, f"glue-mrpc-seed{SEED}")
+    text = str(page.data)
+    assert page.type == "markdown"
+    for name, score in result["metrics"].items():
+        assert f"| {name} | {score:.4f} |" in text
+    for step in result["steps"]:
+        assert f"| {step['name']} | built |" in text
+        assert f'{step["name"]}["{step["name"]} {step["key"][:12]}"]' in text
+    for arrow in ("fetch --> encode", "encode --> finetune", "finetune --> evaluate", "evaluate --> register"):
+        assert arrow in text
+    assert "The data are made up" in text
+    assert f"glueflow models show mrpc@{result['model']['version']}" in text
+    assert text.count("```mermaid") == 1
+
+
+def test_a_run_that_reused_everything_writes_no_page(user: Corner, stack: Stack, result: Any, tiny: Path) -> None:
+    request = ("run", "mrpc", "--data", "sample:32", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", SEED)
+    again = user.json(*request)
+    assert {step["state"] for step in again["steps"]} == {"reused"}
+    assert len(pages(stack, f"glue-mrpc-seed{SEED}")) == 1
+
+
+def test_names_cannot_break_out_of_the_page() -> None:
+    hostile = 'hf://a/b"]|<script>`x`\n| y ' + "0123456789abcdef" * 4
+    assert not re.search(r'[|<>"\]`\n]', shown.plain(hostile))
+    assert "0123456789ab" in shown.plain(hostile)
+    assert "0123456789abc" not in shown.plain(hostile)
+
+
+def test_a_meter_moves_with_long_work_and_whoever_listened_still_hears(
+    inside: Corner, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown, "EVERY", 0.05)
+    name, heard = f"t{uuid4().hex[:8]}", []
+
+    def stands_at(share: float) -> bool | None:
+        found = pages(stack, f"progress-{name}")
+        return True if [page.data for page in found] == [share] else None
+
+    with listening(heard.append), shown.metered(name):
+        for done in (1, 3):
+            report(Progress("train", done, 4, "steps"))
+            until(lambda: stands_at(25.0 * done))  # noqa: B023
+    assert [event.done for event in heard] == [1, 3]
+
+
+def test_a_meter_whose_server_is_away_delays_nothing_and_fails_nothing(
+    inside: Corner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown, "EVERY", 0.01)
+    away = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
+    with temporary_settings(away), shown.metered("away"):
+        report(Progress("train", 1, 4, "steps"))
