@@ -12,7 +12,14 @@ from tasks.core.errors import WrongRequest
 from tests.conftest import make_corner
 from tests.served import Place, pictured
 
-LABELS = {"glue/nightly", "glue/on-demand", "benchmark/weekly", "predict/batch", "collect-garbage/weekly"}
+LABELS = {
+    "glue/nightly",
+    "glue/on-demand",
+    "benchmark/weekly",
+    "backfill/on-demand",
+    "predict/batch",
+    "collect-garbage/weekly",
+}
 
 
 @pytest.fixture
