@@ -16,7 +16,7 @@ from prefect.states import Crashed, Failed, Pending, Running
 
 from infra.stack import Stack
 from tests.conftest import make_corner, stack_home
-from tests.served import ENDED, Place, pictured
+from tests.served import ENDED, Place
 from tests.test_process import saved, trained, until
 
 
@@ -126,4 +126,5 @@ def test_a_schedule_starts_a_run_on_a_laptop(place: Place, request: pytest.Fixtu
     with place.working(*command, GLUEFLOW_HOME=str(stack_home(request.config))):
         until(lambda: [run for run in place.runs() if run.state_name == "Completed"] or None, 200)
     assert place.corner.json("models", "list")[0]["name"] == "mrpc"
-    assert pictured(place)["deployment"]["paused"] is True
+    with place.asking() as client:
+        assert client.read_deployment_by_name(f"glue/{place.name}").paused is True
