@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import cached, encode, saving
+from tests.benchmarks import cached, encode, registering, saving, validation
 from tests.benchmarks.timing import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
+WORK = (encode, validation, registering, cached, saving)
 LIBRARIES = ("datasets", "prefect", "tokenizers", "torch", "transformers")
 
 
 def main() -> None:
-    rows = [*encode.measure(), *cached.measure(), *saving.measure()]
+    rows = [row for work in WORK for row in work.measure()]
     here = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     used = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     head = [
