@@ -16,9 +16,9 @@ import pyarrow.csv as csv
 
 from tasks.core.catalog import UNLABELLED, GlueTask, Split
 from tasks.core.errors import BadData
-from tasks.data.table import checked, schema, some
+from tasks.data.blocks import LONGEST, block_size
+from tasks.data.table import checked, schema, slices, some
 
-BLOCK = 8 << 20  # bytes read at a time; a line may not be longer
 COLA = ["source", "label", "mark", "sentence"]
 HEADERS: dict[str, tuple[str, ...]] = {  # text columns, then the label, where they differ from the catalog's names
     "mrpc": ("#1 String", "#2 String", "Quality"),
@@ -59,7 +59,7 @@ def _header(task: GlueTask, split: Split, path: Path) -> list[str]:
     if task.name == "cola" and split.labelled:
         return COLA
     with path.open("rb") as file:
-        line = file.readline(BLOCK)
+        line = file.readline(LONGEST)
     return line.decode("utf-8-sig", errors="replace").rstrip("\r\n").split("\t")
 
 
@@ -73,11 +73,14 @@ def _records(path: Path, names: list[str], wanted: list[str], first_line: int) -
     try:
         reader = csv.open_csv(
             path,
-            csv.ReadOptions(use_threads=False, block_size=BLOCK, column_names=names, skip_rows=first_line - 1),
+            csv.ReadOptions(
+                use_threads=False, block_size=block_size(path), column_names=names, skip_rows=first_line - 1
+            ),
             csv.ParseOptions(delimiter="\t", quote_char=False, invalid_row_handler=refuse, ignore_empty_lines=False),
             csv.ConvertOptions(column_types=dict.fromkeys(names, pa.binary()), include_columns=wanted),
         )
-        yield from reader
+        for block in reader:
+            yield from slices(block)
     except pa.ArrowInvalid as error:
         if wrong:
             raise BadData(

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from tasks.core.errors import BadData
+from tasks.data.blocks import LONGEST, block_size
 from tasks.data.parquet import class_names, missing, opened
-from tasks.data.table import BATCH_ROWS
+from tasks.data.table import BATCH_ROWS, slices
 
-BLOCK = 8 << 20  # bytes read at a time; a row may not be longer
 Row = tuple[int, tuple[Any, ...]]
 
 
@@ -37,7 +37,7 @@ def _csv(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Iterato
         return "error"
 
     row = 2
-    reading = csv.ReadOptions(use_threads=False, block_size=BLOCK)
+    reading = csv.ReadOptions(use_threads=False, block_size=block_size(path, quoted=True))
     delimiter = "\t" if path.suffix == ".tsv" else ","
     parsing = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     try:
@@ -49,7 +49,7 @@ def _csv(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Iterato
         # as bytes, whatever they look like: what is text, we see for ourselves
         as_bytes = csv.ConvertOptions(column_types=dict.fromkeys(there, pa.binary()), strings_can_be_null=False)
         with csv.open_csv(path, reading, parsing, as_bytes) as reader:
-            for batch in reader:
+            for batch in (part for block in reader for part in slices(block)):
                 held = [batch[there.index(name)].to_pylist() if name in there else None for name in columns]
                 for at in range(batch.num_rows):
                     values = (None if column is None else column[at] for column in held)
@@ -78,10 +78,10 @@ def _said(value: bytes, path: Path, row: int, column: str) -> str:
 def _json(path: Path, columns: Sequence[str], optional: Sequence[str]) -> Iterator[Row]:
     with path.open("rb") as file:
         row = 0
-        while line := file.readline(BLOCK + 1):
+        while line := file.readline(LONGEST + 1):
             row += 1
-            if len(line) > BLOCK:
-                raise BadData(f"{path.name}: row {row}: is longer than {BLOCK:,} bytes")
+            if len(line) > LONGEST:
+                raise BadData(f"{path.name}: row {row}: is longer than {LONGEST:,} bytes")
             text = _said(line.removeprefix(b"\xef\xbb\xbf") if row == 1 else line, path, row, "the line")
             if not text.strip():
                 continue

@@ -64,8 +64,12 @@ def stream(path: Path) -> Iterator[pa.RecordBatch]:
     """The rows in batches of at most BATCH_ROWS. Unlike with a memory map, what was read does not stay in memory."""
     with pa.OSFile(str(path), "rb") as file:
         for batch in pa.ipc.open_stream(file):
-            for start in range(0, batch.num_rows, BATCH_ROWS):
-                yield batch.slice(start, BATCH_ROWS)
+            yield from slices(batch)
+
+
+def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """The batch in parts of at most BATCH_ROWS, which share its memory."""
+    return (batch.slice(start, BATCH_ROWS) for start in range(0, batch.num_rows, BATCH_ROWS))
 
 
 def checked(
