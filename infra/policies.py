@@ -3,9 +3,9 @@
     policy("reader", "s3://models/glue")  ->  {"Version": "2012-10-17", "Statement": [{"Sid": "Find", ...}, ...]}
 
 worker     runs pipelines: builds entries, registers versions, moves no alias
-promoter   moves aliases, and writes their history; nothing else
+promoter   moves aliases, writes their history and verdicts, deletes versions; builds nothing
 reader     predicts and pulls
-collector  removes what `cache gc` calls garbage, nothing of a model
+collector  removes what `cache gc` calls garbage, also what deleted versions left; moves no alias
 
 Each may list the whole bucket: S3 answers 403 instead of 404 for an object that is not there to those who may not.
 """

@@ -27,7 +27,7 @@ from tests.replay import Replay, audit, steps
 from tests.s3_faults import KINDS, PASSING, Faults, client, cut, flipped, proxy, slow, stalled
 
 OTHER = r"model\.safetensors has another SHA-256"
-COMPARED = 10  # files of five entries and of the version
+COMPARED = 11  # files of five entries and of the version, with the statement where it came from
 HASTE = 100  # times faster than the clock, for who waits for a lease
 
 

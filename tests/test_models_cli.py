@@ -13,6 +13,8 @@ from tasks.core import registry
 from tasks.core.registry import Version
 from tests.conftest import Corner, make_corner
 
+ATTACHED = {"provenance.json", "README.md", "training.png", "confusion.png"}
+
 
 @pytest.fixture(scope="module")
 def user(stack: Stack, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Corner:
@@ -99,7 +101,7 @@ def test_where_a_version_came_from(user: Corner, tmp_path: Path) -> None:
         "https://in-toto.io/Statement/v1",
         "https://slsa.dev/provenance/v1",
     )
-    files = {file.path: file.sha256 for file in version.files if file.path != "provenance.json"}
+    files = {file.path: file.sha256 for file in version.files if file.path not in ATTACHED}
     assert {subject["name"]: subject["digest"]["sha256"] for subject in said["subject"]} == files
     build, run = said["predicate"]["buildDefinition"], said["predicate"]["runDetails"]
     assert build["externalParameters"]["data"] == version.record["data"]

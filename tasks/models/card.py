@@ -13,13 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files as resources
 from typing import Any
 
-from tasks.core.catalog import GlueTask, glue_task
+from tasks.core.catalog import GlueTask
 from tasks.core.command import command
 from tasks.core.errors import Damaged
 from tasks.core.manifest import Manifest
 from tasks.core.resolve import PACKAGED_REVISION
 from tasks.core.specs import PACKAGED, STEPS, GlueRun, RegisterSpec, Training
 from tasks.core.store import Store, object_key
+from tasks.data.definition import task_in
 from tasks.models import pictures
 
 CARD, CURVE = "README.md", "training.png"
@@ -31,7 +32,8 @@ def files(store: Store, spec: RegisterSpec, entries: Mapping[str, Manifest]) -> 
     """The card and its pictures by path; raises Damaged if the record of one of the four steps is gone meanwhile."""
     if gone := [step for step in STEPS[:4] if step not in entries]:
         raise Damaged(f"store: the entry of {gone[0]}, from which {spec.name} was made, is gone; run again")
-    task, training, report = glue_task(spec.task), entries["finetune"], entries["evaluate"]
+    task = task_in(store, spec.task, entries["fetch"])
+    training, report = entries["finetune"], entries["evaluate"]
     judged = {split.name: _predictions(store, report, split.name) for split in task.validation}
     labels = _labels(store, training, task)
     if task.is_regression:
@@ -40,18 +42,20 @@ def files(store: Store, spec: RegisterSpec, entries: Mapping[str, Manifest]) -> 
         counts = {split: _counts(true, given, len(labels)) for split, (true, given) in judged.items()}
         name, picture = "confusion.png", pictures.confusion(counts, labels)
     curve = pictures.training_curve(training.facts["history"], task.headline)
-    return {CARD: text(spec, entries, labels, name).encode(), CURVE: curve, name: picture}
+    return {CARD: text(spec, task, entries, labels, name).encode(), CURVE: curve, name: picture}
 
 
-def text(spec: RegisterSpec, entries: Mapping[str, Manifest], labels: Sequence[str], picture: str) -> str:
+def text(
+    spec: RegisterSpec, task: GlueTask, entries: Mapping[str, Manifest], labels: Sequence[str], picture: str
+) -> str:
     """The card: YAML for the hub, Markdown for people."""
     from huggingface_hub import ModelCard
 
     template = resources("tasks.models").joinpath("card.md.jinja")
-    task, training, report = glue_task(spec.task), entries["finetune"], entries["evaluate"]
+    training, report = entries["finetune"], entries["evaluate"]
     told = training.identity["spec"]
     card = ModelCard.from_template(
-        metadata(spec, entries),
+        metadata(spec, task, entries),
         template_str=template.read_text(encoding="utf-8"),
         name=spec.name,
         task=task,
@@ -75,16 +79,17 @@ def text(spec: RegisterSpec, entries: Mapping[str, Manifest], labels: Sequence[s
     return str(card)
 
 
-def metadata(spec: RegisterSpec, entries: Mapping[str, Manifest]) -> Any:
+def metadata(spec: RegisterSpec, task: GlueTask, entries: Mapping[str, Manifest]) -> Any:
     """What the hub reads: the model index with every result, the base model, the data."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    task, report = glue_task(spec.task), entries["evaluate"]
+    report = entries["evaluate"]
     synthetic, hub = spec.data.startswith("sample:"), HUB.fullmatch(spec.data)
+    name = "own data" if task.name == "own" else f"{'made-up' if synthetic else 'GLUE'} {task.folder}"
     known: dict[str, Any] = {
         "task_type": "text-classification",
-        "dataset_type": "synthetic" if synthetic else hub["repo"] if hub else "glue",
-        "dataset_name": f"{'made-up' if synthetic else 'GLUE'} {task.folder}",
+        "dataset_type": "synthetic" if synthetic else hub["repo"] if hub else "own" if task.name == "own" else "glue",
+        "dataset_name": name,
         "dataset_config": task.name,
         "dataset_revision": hub["commit"] if hub else spec.data,
     }

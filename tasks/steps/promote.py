@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from tasks.core import aliases, registry, signing, verdicts
 from tasks.core.cache import borrow
-from tasks.core.catalog import glue_task
 from tasks.core.errors import Damaged, WrongRequest
 from tasks.core.history import Move, State, Wish
 from tasks.core.registry import Version
@@ -25,6 +24,7 @@ from tasks.core.settings import Settings
 from tasks.core.store import Store
 from tasks.core.transfer import download
 from tasks.core.verdicts import MARGIN, Decision, Verdict
+from tasks.data.definition import recorded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,7 +107,7 @@ def judge(store: Store, known: Settings, request: Request, champion: int | None)
     make = partial(_verdict, request, champion)
     if holder and (why := _not_comparable(request.versions, holder)):
         return make(None, "refuse", why)
-    task = glue_task(first.record["task"])
+    task = recorded(first.record)
     try:
         tables = [predictions(store, known, version) for version in (*request.versions, *([holder] if holder else []))]
     except WrongRequest as error:
@@ -127,7 +127,7 @@ def predictions(store: Store, known: Settings, version: Version) -> "pa.Table":
     """Index, label and prediction of each row of the version's first validation split, as they were registered."""
     import pyarrow.parquet as pq
 
-    name = f"{glue_task(version.record['task']).validation[0].name}.parquet"
+    name = f"{recorded(version.record).validation[0].name}.parquet"
     chosen = [file for file in version.evidence if file.path == name]
     if not chosen:
         raise WrongRequest.of("model", version.label, f"it was registered without {name}; run its pipeline again")

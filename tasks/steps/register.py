@@ -23,6 +23,7 @@ from tasks.core.plan import PlannedStep
 from tasks.core.registration import Candidate, register
 from tasks.core.specs import RegisterSpec
 from tasks.core.store import Store, object_key
+from tasks.data.definition import task_in, to_record
 from tasks.models import card
 
 Describe = Callable[[Store, RegisterSpec, Mapping[str, Manifest]], Mapping[str, bytes]]
@@ -47,7 +48,10 @@ def run(
     metrics = next(file for file in report.files if file.path == "metrics.json")
     files = {file.path: file for file in (*model.files, metrics)}
     folders = dict.fromkeys(files, f"steps/finetune/{model.key}") | {metrics.path: f"steps/evaluate/{report.key}"}
+    entries = provenance.entries(store, inputs)
+    own = to_record(task_in(store, spec.task, entries["fetch"])) if spec.task == "own" else {}
     record = {
+        **own,
         "task": spec.task,
         "data": spec.data,
         "checkpoint": spec.checkpoint,
@@ -65,7 +69,7 @@ def run(
         sources={path: object_key(folders[path], file) for path, file in files.items()} | proofs,
         record=record,
         evidence=evidence,
-        attached={provenance.FILE: said, **describe(store, spec, provenance.entries(store, inputs))},
+        attached={provenance.FILE: said, **describe(store, spec, entries)},
     )
     version = register(store, spec.name, candidate, now)
     if key:
