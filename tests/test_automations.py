@@ -134,4 +134,4 @@ def test_a_schedule_starts_a_run_on_a_laptop(place: Place, request: pytest.Fixtu
         until(lambda: [run for run in place.runs() if run.state_name == "Completed"] or None, 200)
     assert starter(place) == "schedule"
     with place.asking() as client:
-        assert client.read_deployment_by_name(f"glue/{place.name}").paused is True
+        until(lambda: client.read_deployment_by_name(f"glue/{place.name}").paused or None, 30)
