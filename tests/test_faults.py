@@ -184,12 +184,9 @@ def test_a_download_with_another_bit_never_reaches_the_cache(trial: Trial, tmp_p
     known = Settings(home=tmp_path / "reader")
     with proxy(trial.stack.endpoint, flipped, "/model.safetensors") as (endpoint, _):
         reader = Store(client(trial.stack, endpoint), calm.bucket, calm.prefix)
-        with (
-            pytest.raises(Damaged, match=r"model\.safetensors has another SHA-256"),
-            local_copy(reader, known, manifest),
-        ):
+        with pytest.raises(Damaged, match=OTHER), local_copy(reader, known, manifest):
             pass
-        with pytest.raises(Damaged, match=r"model\.safetensors has another SHA-256"):
+        with pytest.raises(Damaged, match=OTHER):
             registry.pull(reader, version, tmp_path / "model")
     assert empty(known.home)
     replay.run()

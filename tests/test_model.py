@@ -240,7 +240,7 @@ def test_every_interleaving_leaves_whole_entries_and_converges() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_many_more_interleavings_do_as_well() -> None:
-    explore(examples=400, steps=20)
+    assert min(explore(examples=400, steps=20).values()) > 10
 
 
 @pytest.mark.parametrize("client", [FilesLast, Unconditional, Ruthless])

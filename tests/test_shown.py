@@ -89,5 +89,7 @@ def test_a_meter_whose_server_is_away_delays_nothing_and_fails_nothing(
 ) -> None:
     monkeypatch.setattr(shown, "EVERY", 0.01)
     away = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_CLIENT_MAX_RETRIES: 0}
-    with temporary_settings(away), shown.metered("away"):
+    heard: list[Progress] = []
+    with temporary_settings(away), listening(heard.append), shown.metered("away"):
         report(Progress("train", 1, 4, "steps"))
+    assert [event.done for event in heard] == [1]

@@ -95,6 +95,7 @@ def test_what_was_changed_is_refused(
 def test_without_a_public_key_nothing_is_asked(corner: Corner, tmp_path: Path) -> None:
     register(corner, tmp_path / "a", "a")
     signing.require(corner.store, registry.find(corner.store, "mrpc"), Settings())
+    assert corner.store.get(f"{FOLDER}/{signing.SIGNATURE}") is None
 
 
 @pytest.mark.parametrize("body", [b"", b"-----BEGIN EC PRIVATE KEY-----\n", None])
