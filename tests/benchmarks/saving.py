@@ -14,7 +14,7 @@ from tasks.core.specs import GlueRun, Training
 from tasks.core.store import Store, open_store
 from tests.benchmarks.timing import Row
 
-ROWS = 9_000  # three minutes on two cores, and so one state or two
+ROWS = 30_000  # six minutes or more on two cores, and so one state or two
 PAIRS = 2
 
 
