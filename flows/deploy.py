@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 from cyclopts import Parameter
 from pydantic import Field
 
-from flows import screen, services
+from flows import pools, screen, services
 from flows.models import Json
 from tasks.core.settings import settings
 from tasks.core.specs import Frozen
@@ -33,16 +33,14 @@ class Options(Frozen):
     webhook: Annotated[str, Field(description="Webhook block that is called when a run has failed")] = ""
 
 
-DEFAULTS = Options()
-
-
+DEFAULTS, POOL = Options(), pools.Pool()
 AT_ONCE = 2  # runs that a served laptop works on
 
 
 def deploy(
     *,
     options: Annotated[Options, Parameter(name="*")] = DEFAULTS,
-    pool: Annotated[str, Parameter(help="Work pool; one of processes is created if it is not there.")] = "glueflow",
+    where: Annotated[pools.Pool, Parameter(name="*")] = POOL,
     as_json: Json = False,
 ) -> None:
     """Create or update the deployments and their automations; `prefect worker start --pool glueflow` runs them."""
@@ -51,17 +49,19 @@ def deploy(
 
         from flows import automations, deployments
 
-        choices = deployments.Choices(options.timezone, options.active, pool, options.heartbeat)
+        choices = deployments.Choices(options.timezone, options.active, where, options.heartbeat)
         found = deployments.declared(options.file or deployments.FILE, choices)
         with get_client(sync_client=True) as client:
             tell = automations.webhook(client, options.webhook)
-            made = deployments.create(client, found, choices)
+            kind = pools.create(client, where)
+            made = deployments.create(found, choices)
             _automate(client, found.name, made.values(), options, tell)
         rows = [{"deployment": each.label, "id": str(made[each.label]), **_shown(each, options)} for each in found.all]
     if as_json:
         return screen.print_json(rows)
     screen.table("deployments", rows, ("deployment", "schedule", "state", "at once", "beyond", "version"))
-    return screen.say(f"next: prefect worker start --pool {pool}, where GLUEFLOW_* and AWS_* are set  ·  {ui}")
+    fit = ", where GLUEFLOW_* and AWS_* are set" if kind == "process" else ""
+    return screen.say(f"next: prefect worker start --pool {where.pool} --type {kind}{fit}  ·  {ui}")
 
 
 def serve(options: Options) -> None:
@@ -73,7 +73,7 @@ def serve(options: Options) -> None:
 
         from flows import automations, deployments
 
-        choices = deployments.Choices(options.timezone, options.active, "", options.heartbeat)
+        choices = deployments.Choices(options.timezone, options.active, None, options.heartbeat)
         found = deployments.declared(options.file or deployments.FILE, choices)
         with get_client(sync_client=True) as client:
             tell = automations.webhook(client, options.webhook)

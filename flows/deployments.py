@@ -1,7 +1,7 @@
 """Deployments as code: `infra/prefect.yaml`, checked as a whole before anything is created, then created or updated.
 
     declared(file, choices)         ->  File("glueflow", (Declared("nightly", "flows.glue.glue", …), …))
-    create(client, file, choices)   ->  {"glue/nightly": UUID(…), …}
+    create(file, choices)           ->  {"glue/nightly": UUID(…), …}
 
 Creating is idempotent: a deployment is known by its flow and name, its one schedule by the deployment.
 """
@@ -18,16 +18,14 @@ from zoneinfo import available_timezones
 
 import yaml
 from prefect import Flow
-from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
-from prefect.exceptions import ObjectNotFound, ParameterBindError, ParameterTypeError
+from prefect.exceptions import ParameterBindError, ParameterTypeError
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
-from prefect.workers.process import ProcessWorker
 from pydantic import Field, ValidationError
 
+from flows import pools
 from tasks.core.errors import WrongRequest
 from tasks.core.specs import Frozen
 
@@ -75,7 +73,7 @@ class Choices:
 
     timezone: str = "UTC"
     active: bool = False
-    pool: str = ""  # served by this process if empty
+    where: pools.Pool | None = None  # served by this process if None
     heartbeat: int = 30  # seconds
 
 
@@ -113,9 +111,9 @@ def _check(each: Declared, choices: Choices) -> None:
 def built(each: Declared, choices: Choices) -> RunnerDeployment:
     """The deployment in Prefect's words. Without tags, which cost each task of each run a request."""
     options: dict[str, Any] = {}
-    if choices.pool:
-        options["work_pool_name"] = choices.pool
-        options["job_variables"] = {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(choices.heartbeat)}}
+    if choices.where:
+        options["work_pool_name"] = choices.where.pool
+        options["job_variables"] = pools.job_variables(choices.where.image, choices.heartbeat)
     return each.flow.to_deployment(  # type: ignore[return-value]  # sync, as we are
         each.name,
         description=each.description,
@@ -131,13 +129,8 @@ def built(each: Declared, choices: Choices) -> RunnerDeployment:
     )
 
 
-def create(client: SyncPrefectClient, file: File, choices: Choices) -> dict[str, UUID]:
-    """Create or update the work pool, if it is not there, and the deployments. Their ids by label."""
-    try:
-        client.read_work_pool(choices.pool)
-    except ObjectNotFound:
-        template = ProcessWorker.get_default_base_job_template()
-        client.create_work_pool(WorkPoolCreate(name=choices.pool, type="process", base_job_template=template))
+def create(file: File, choices: Choices) -> dict[str, UUID]:
+    """Create or update the deployments, in a work pool that is there. Their ids by label."""
     return {each.label: built(each, choices).apply() for each in file.all}  # type: ignore[misc]  # sync
 
 

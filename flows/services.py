@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 from flows import screen
 from infra import stack
-from tasks.core.errors import Unavailable, WrongRequest
+from tasks.core.errors import Denied, Unavailable, WrongRequest
 from tasks.core.settings import Settings
 from tasks.core.store import Store, open_store
 
@@ -41,15 +41,17 @@ def server(known: Settings) -> str:
 @contextmanager
 def prefect(known: Settings) -> Iterator[str]:
     """Within the block a flow may be imported and run: store and server answer, and Prefect keeps quiet. Yields the
-    address of the UI; raises Unavailable if the server goes away for good."""
+    address of the UI; raises Unavailable if the server goes away for good, Denied if it asks for another login."""
     ui = server(known)
     for name, value in PREFECT.items():
         os.environ.setdefault(name, value)
-    from httpx import HTTPError
+    from httpx import HTTPError, HTTPStatusError
 
     try:
         yield ui
     except HTTPError as error:
+        if isinstance(error, HTTPStatusError) and error.response.status_code in (401, 403):
+            raise Denied(f"prefect: {ui} refused the login; set PREFECT_API_AUTH_STRING to its user:password") from None
         raise Unavailable(f"prefect: {ui or known.api_url} is away ({error}); {LATER}") from error
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from flows import deployments
+from flows.pools import Pool
 from infra.stack import Stack
 from tasks.core.errors import WrongRequest
 from tests.conftest import make_corner
@@ -88,11 +89,13 @@ def test_what_cannot_be_is_refused_and_nothing_is_created(
 )
 def test_a_declaration_that_is_off_is_refused(place: Place, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(WrongRequest) as refused:
-        deployments.declared(Path(place.file(place.declared(**changes))), deployments.Choices(pool=place.name))
+        deployments.declared(
+            Path(place.file(place.declared(**changes))), deployments.Choices(where=Pool(pool=place.name))
+        )
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_the_deployments_that_come_with_the_package_are_sound() -> None:
-    found = deployments.declared(deployments.FILE, deployments.Choices(pool="glueflow"))
+    found = deployments.declared(deployments.FILE, deployments.Choices(where=Pool()))
     assert {each.label for each in found.all} >= LABELS
