@@ -5,6 +5,7 @@
         hub.add_ref("nyu-mll/glue", "dataset", "v1", commit)
         hub.lead(monkeypatch, tmp_path)             # this process's client asks here; a subprocess: env=hub.env(home)
         hub.fail("GET /datasets/nyu-mll/glue/resolve", "cut")                  # once; times=99: as good as always
+    hub.fail("/api/", "busy")                   # from then on every request, until the client has slept BUSY seconds
 
 Files in LFS_SUFFIXES carry a SHA-256, others git's blob name. Listings come in pages of `page` entries.
 """
@@ -21,11 +22,13 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LFS_SUFFIXES = (".parquet", ".safetensors", ".bin", ".model", ".arrow")
+BUSY = 60  # seconds; with its own growing pauses the client would give up after about half of that
 Answer = tuple[int, dict[str, str], bytes]  # status, headers, body
 Commit = tuple[str, datetime, dict[str, bytes]]  # its name, when it was written, every file
 FAULTS: dict[str, Answer] = {
     **{status: (int(status), {}, b"") for status in ("401", "403", "404", "500", "503")},
     "429": (429, {"Retry-After": "0"}, b""),
+    "busy": (429, {"Retry-After": str(BUSY)}, b""),
     "gated": (403, {"X-Error-Code": "GatedRepo"}, b""),
     "html": (200, {"Content-Type": "text/html"}, b"<html>Log in to the guest network</html>"),
 }
@@ -62,6 +65,7 @@ class Hub:
         self.refs: dict[tuple[str, str, str], str] = {}  # by type, name and branch or tag
         self.faults: list[list[Any]] = []
         self.requests: list[Request] = []
+        self.slept, self.busy_until = 0.0, 0.0  # seconds, by a clock that only the client's sleep moves
         self.server = Server(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
@@ -95,18 +99,25 @@ class Hub:
         self.faults.append([contains, kind, times])
 
     def fault(self, line: str) -> str:
+        if self.slept < self.busy_until:
+            return "busy"
         for fault in self.faults:
             if fault[0] in line and fault[2] > 0:
                 fault[2] -= 1
+                if fault[1] == "busy":
+                    self.busy_until = self.slept + BUSY
                 return str(fault[1])
         return ""
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
 
     def env(self, home: Path) -> dict[str, str]:
         """Environment of a client that shall ask here; it is read once, when huggingface_hub is imported."""
         return {"HF_ENDPOINT": self.url, "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1"}
 
     def lead(self, monkeypatch: Any, home: Path) -> None:
-        """Points the client of this process here, with no token, and cuts short its pauses between tries."""
+        """Points the client of this process here, with no token; its pauses between tries pass at once."""
         from huggingface_hub import constants, file_download
         from huggingface_hub.utils import _http, close_session  # type: ignore[attr-defined]
 
@@ -118,7 +129,7 @@ class Hub:
         for constant, fixed in {**pinned, "HF_HUB_OFFLINE": False, "HF_HUB_DISABLE_TELEMETRY": True}.items():
             monkeypatch.setattr(constants, constant, fixed)
         for module in (file_download, _http):
-            monkeypatch.setattr(module, "time", SimpleNamespace(sleep=lambda seconds: None))
+            monkeypatch.setattr(module, "time", SimpleNamespace(sleep=self.sleep))
         close_session()
 
 

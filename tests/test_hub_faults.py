@@ -74,6 +74,15 @@ def test_a_passing_fault_never_leaves_a_wrong_file(server: Hub, model: str, cach
     assert blobs(cache) == set(CHECKPOINT.values())
 
 
+@pytest.mark.parametrize("where", ["/revision/", "/commits/", "/tree/", "/resolve/"])
+def test_a_busy_hub_is_left_alone_for_as_long_as_it_says(server: Hub, commit: str, cache: Path, where: str) -> None:
+    """Until then it answers nothing at all."""
+    server.fail(where, "busy")
+    as_of = date(2024, 6, 1) if where == "/commits/" else None
+    assert hub.resolve(DATA, "main", "dataset", as_of) == commit
+    assert held(hub.download(DATA, commit, "dataset", [TRAIN], cache)) == {TRAIN: LONG}
+
+
 @pytest.mark.parametrize("kind", ["500", "503", "429", "cut", "wrong", "html"])
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
 def test_a_lasting_fault_is_unavailable_and_leaves_nothing_of_the_file(

@@ -90,17 +90,18 @@ def test_official_glue_must_have_its_official_rows(
 
 
 @pytest.mark.parametrize(
-    ("data", "status", "names"),
+    ("arguments", "names"),
     [
-        ("hf://acme/nothing", 2, ["acme/nothing"]),
-        ("hf://acme/glue@v9", 2, ["acme/glue", "v9"]),
-        ("hf://../glue", 2, ["../glue"]),
+        (["hf://acme/nothing"], ["acme/nothing"]),
+        (["hf://acme/glue@v9"], ["acme/glue", "v9"]),
+        (["hf://../glue"], ["../glue"]),
+        (["hf://acme/glue", "--as-of", "2026-01-04"], ["as_of", "2026-01-04", "first commit", "2026-01-05"]),
     ],
 )
-def test_a_source_that_does_not_exist(corner: Corner, tmp_path: Path, data: str, status: int, names: list[str]) -> None:
+def test_a_source_that_does_not_exist(corner: Corner, tmp_path: Path, arguments: list[str], names: list[str]) -> None:
     with Hub() as hub:
         commit(hub, "acme/glue", "2026-01-05")
-        refused = corner.glueflow("run", "mrpc", "--data", data, status=status, **hub.env(tmp_path / "hub"))
+        refused = corner.glueflow("run", "mrpc", "--data", *arguments, status=2, **hub.env(tmp_path / "hub"))
     assert len(refused.stderr.strip().splitlines()) == 1
     for name in names:
         assert name in refused.stderr

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tasks.core.errors import Denied, GlueflowError, Unavailable, WrongRequest, disk_error
 
@@ -36,11 +37,19 @@ def kept_in(folder: Path, repo: str, repo_type: str) -> Path:
 
 
 def head(repo: str, repo_type: str, revision: str | None) -> str | None:
-    """The commit of a branch or tag as the hub says now; `HfApi.resolve_revision` would fall back on an old answer."""
-    from huggingface_hub import HfApi, constants
+    """The commit of a branch or tag as the hub says now; `HfApi.resolve_revision` would fall back on an old answer,
+    and `repo_info` gives up at the first 429 or 503. Where nobody answers, the first try is the last."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff  # type: ignore[attr-defined]
 
     limit = constants.HF_HUB_DOWNLOAD_TIMEOUT  # seconds; without it a silent hub would hold us for ever
-    return HfApi().repo_info(repo, repo_type=repo_type, revision=revision, timeout=limit).sha
+    address = f"{constants.ENDPOINT}/api/{repo_type}s/{repo}"
+    if revision is not None:
+        address += f"/revision/{quote(revision, safe='')}"
+    answer = http_backoff("GET", address, headers=build_hf_headers(), timeout=limit, retry_on_exceptions=())
+    hf_raise_for_status(answer)
+    found: str | None = answer.json().get("sha")
+    return found
 
 
 def pages(address: str, **params: Any) -> Iterator[dict[str, Any]]:

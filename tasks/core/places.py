@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from os import SEEK_END
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -41,6 +42,9 @@ class Place(Protocol):
     def inside(self, folder: str) -> "Place": ...
     def names(self, below: str = "") -> list[str]:
         """Files directly inside, or inside the folder `below`, which ends with a slash; sorted."""
+
+    def part(self, name: str, start: int, length: int) -> bytes:
+        """At most so many bytes of a file, from its end where `start` is negative."""
 
     def pin(self, names: Sequence[str]) -> str:
         """What stands for the content of those files: another if and only if a name or its bytes are others."""
@@ -72,6 +76,11 @@ class Disk:
         folder = self.folder / below
         return sorted(below + path.name for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
+    def part(self, name: str, start: int, length: int) -> bytes:
+        with (self.folder / name).open("rb") as file:
+            file.seek(start if start >= 0 else max(0, file.seek(0, SEEK_END) + start))
+            return file.read(length)
+
     def pin(self, names: Sequence[str]) -> str:
         return f"sha256:{content_digest(entry(self.folder, name) for name in names)}"
 
@@ -102,6 +111,16 @@ class Bucket:
 
     def names(self, below: str = "") -> list[str]:
         return sorted(self._listing(below)[0])
+
+    def part(self, name: str, start: int, length: int) -> bytes:
+        size = self._tags([name])[name][0]
+        first = start if start >= 0 else max(0, size + start)
+        last = min(first + length, size) - 1
+        if last < first:
+            return b""  # there is no range without bytes
+        with self._asking(f"read {name}"):
+            wanted = f"bytes={first}-{last}"
+            return self._client.get_object(Bucket=self.bucket, Key=self.prefix + name, Range=wanted)["Body"].read()
 
     def pin(self, names: Sequence[str]) -> str:
         return _pin(self._tags(names))

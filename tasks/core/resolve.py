@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tasks.core import hub, own
 from tasks.core.catalog import glue_task
+from tasks.core.columns import refuse_missing
 from tasks.core.errors import WrongRequest
 from tasks.core.files import content_digest, entry
 from tasks.core.layout import files
@@ -50,6 +51,7 @@ def resolve_data(uri: str, task: str, as_of: date | None) -> Pinned:
         raise WrongRequest.of("task", task, f"{uri} names columns and is for own alone" if task != "own" else OWN_FORM)
     if own.is_own(uri):
         folder, described = own.resolved(uri, as_of)
+        refuse_missing(folder, described)
         return Pinned(uri, folder.pin(list(own.files(described).values())), folder.uri, described)
     if scheme == "hf" and rest.startswith("//"):
         return _hub(uri, rest[2:], "dataset", as_of)

@@ -86,7 +86,8 @@ def _numbers(task: GlueTask, column: pa.Array, names: tuple[str, ...], path: Pat
 
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         items = enumerate(column.to_pylist(), row)
-        return pa.array([item and number(item, f"{path.name}: row {at}") for at, item in items], pa.int64())
+        found = [None if item is None else number(item, f"{path.name}: row {at}") for at, item in items]
+        return pa.array(found, pa.int64())
     if task.is_regression or not names:
         return column
     order = [number(name, path.name) for name in names]
