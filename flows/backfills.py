@@ -11,6 +11,7 @@ from flows.models import Json
 from tasks.core.errors import WrongRequest
 from tasks.core.forecast import Slot, forecast
 from tasks.core.ledger import Ledger, Standing, find_ledger, ids
+from tasks.core.plan import plan as plan_run
 from tasks.core.settings import settings
 from tasks.core.slots import DEPLOYMENT, Backfill, Mode, SlotOptions
 from tasks.core.specs import Training
@@ -55,6 +56,7 @@ def agreed(options: SlotOptions, training: Training, yes: bool) -> Backfill:
     asked = Backfill(training=training, **options.model_dump())
     if asked.size > UNASKED and not yes:
         raise WrongRequest.of("slots", f"{asked.size:,}", f"more than {UNASKED} need --yes")
+    plan_run(next(iter(asked.slots().values())))  # what is not there is told before a server is started
     return asked
 
 

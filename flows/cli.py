@@ -108,9 +108,9 @@ def up(
 
     if options != deploy.DEFAULTS and not serve:
         raise WrongRequest("up: the options of deployments mean something only with --serve")
-    running = stack.up(settings().home, screen.say)
     if serve:
         return deploy.serve(options)
+    running = stack.up(settings().home, screen.say)
     found = {"store": running.endpoint, "bucket": running.bucket, "api": running.api_url, "ui": running.ui_url}
     if as_json:
         return screen.print_json(found)

@@ -44,13 +44,16 @@ def deploy(
     as_json: Json = False,
 ) -> None:
     """Create or update the deployments and their automations; `prefect worker start --pool glueflow` runs them."""
+    services.quiet()
+    from flows import deployments
+
+    choices = deployments.Choices(options.timezone, options.active, where, options.heartbeat)
+    found = deployments.declared(options.file or deployments.FILE, choices)  # before a server is started
     with services.prefect(settings()) as ui:
         from prefect.client.orchestration import get_client
 
-        from flows import automations, deployments
+        from flows import automations
 
-        choices = deployments.Choices(options.timezone, options.active, where, options.heartbeat)
-        found = deployments.declared(options.file or deployments.FILE, choices)
         with get_client(sync_client=True) as client:
             tell = automations.webhook(client, options.webhook)
             kind = pools.create(client, where)
@@ -67,14 +70,17 @@ def deploy(
 def serve(options: Options) -> None:
     """Create the deployments and run what is started of them, here, until told to end; then schedules are paused."""
     os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(options.heartbeat)  # for the runs, which are our children
+    services.quiet()
+    from flows import deployments
+
+    choices = deployments.Choices(options.timezone, options.active, None, options.heartbeat)
+    found = deployments.declared(options.file or deployments.FILE, choices)  # before a server is started
     with services.prefect(settings()):
         from prefect.client.orchestration import get_client
         from prefect.runner import Runner
 
-        from flows import automations, deployments
+        from flows import automations
 
-        choices = deployments.Choices(options.timezone, options.active, None, options.heartbeat)
-        found = deployments.declared(options.file or deployments.FILE, choices)
         with get_client(sync_client=True) as client:
             tell = automations.webhook(client, options.webhook)
             runner = Runner(pause_on_shutdown=True, limit=AT_ONCE)

@@ -43,16 +43,23 @@ def prefect(known: Settings) -> Iterator[str]:
     """Within the block a flow may be imported and run: store and server answer, and Prefect keeps quiet. Yields the
     address of the UI; raises Unavailable if the server goes away for good, Denied if it asks for another login."""
     ui = server(known)
-    for name, value in PREFECT.items():
-        os.environ.setdefault(name, value)
+    quiet()
     from httpx import HTTPError, HTTPStatusError
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
     try:
-        yield ui
+        with temporary_settings({PREFECT_API_URL: known.api_url or os.environ["PREFECT_API_URL"]}):
+            yield ui  # so too if Prefect was imported before its server was started
     except HTTPError as error:
         if isinstance(error, HTTPStatusError) and error.response.status_code in (401, 403):
             raise Denied(f"prefect: {ui} refused the login; set PREFECT_API_AUTH_STRING to its user:password") from None
         raise Unavailable(f"prefect: {ui or known.api_url} is away ({error}); {LATER}") from error
+
+
+def quiet() -> None:
+    """Have Prefect, which is imported after this, say nothing of its own."""
+    for name, value in PREFECT.items():
+        os.environ.setdefault(name, value)
 
 
 def credentials(known: Settings) -> dict[str, str]:

@@ -111,6 +111,23 @@ class Corner:
         return Corner(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)
 
 
+def refusal(home: Path, *arguments: str) -> str:
+    """The line with which a command refuses its request, on a machine where nothing runs and nothing is started."""
+    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    found = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *arguments],
+        cwd=ROOT,
+        env={**environment, "GLUEFLOW_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (found.returncode, found.stdout) == (2, ""), f"{arguments}:\n{found.stdout}\n{found.stderr}"
+    assert found.stderr.count("\n") == 1
+    assert not home.exists()
+    return found.stderr
+
+
 def make_corner(stack: Stack, home: Path) -> Corner:
     prefix = f"test-{uuid4().hex[:12]}"
     environment = {
@@ -143,11 +160,14 @@ def inside(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corner]:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def make_tiny(folder: Path) -> Path:
     """A BERT of 2 layers and width 32 with random weights and MiniLM's tokenizer: trains in seconds."""
     import torch
     from transformers import BertConfig, BertForSequenceClassification
 
-    folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=30_522,

@@ -10,7 +10,7 @@ from flows import deployments
 from flows.pools import Pool
 from infra.stack import Stack
 from tasks.core.errors import WrongRequest
-from tests.conftest import make_corner
+from tests.conftest import make_corner, refusal
 from tests.served import Place, pictured
 
 LABELS = {
@@ -55,7 +55,6 @@ def test_deploying_again_changes_nothing(place: Place) -> None:
 @pytest.mark.parametrize(
     ("changes", "options", "said"),
     [
-        ({}, ["--timezone", "Europe/Berln"], "timezone: 'Europe/Berln' is not allowed"),
         ({}, ["--webhook", "nowhere"], "webhook: 'nowhere' is not allowed; there is no such block"),
         ({"parameters": {"run": {"task": "mrcp"}}}, [], "parameters no longer fit flows.glue.glue"),
     ],
@@ -70,6 +69,18 @@ def test_what_cannot_be_is_refused_and_nothing_is_created(
     with place.asking() as client:
         assert not [each for each in client.read_deployments(limit=200) if each.name.startswith(place.name)]
         assert place.name not in [pool.name for pool in client.read_work_pools(limit=200)]
+
+
+@pytest.mark.parametrize("command", [["deploy"], ["up", "--serve"]])
+def test_it_is_refused_before_a_server_is_started(tmp_path: Path, command: list[str]) -> None:
+    file = tmp_path / "deployments.yaml"
+    file.write_text(deployments.FILE.read_text().replace("{task: mrpc}", "{task: mrcp}"))
+    wrong = {
+        ("--timezone", "Europe/Berln"): "timezone: 'Europe/Berln' is not allowed",
+        ("--file", str(file)): "nightly: parameters no longer fit flows.glue.glue",
+    }
+    for options, said in wrong.items():
+        assert said in refusal(tmp_path / "home", *command, *options)
 
 
 @pytest.mark.parametrize(
