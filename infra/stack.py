@@ -19,10 +19,12 @@ from secrets import token_hex
 import psutil
 from filelock import FileLock, Timeout
 
+from infra import database
 from infra.servers import BUCKET, FOLDER, Keys, answers, is_free, pick_port, start_line, url
 from tasks.core.errors import Unavailable, disk_error
 
 PATIENCE = 60.0  # seconds for a server to answer; Prefect's first start migrates a new database in 8
+LAST_WORDS = ("Server stopped!", "ERROR:    Application startup failed. Exiting.")  # Prefect's, whatever happened
 GRACE = 5.0  # seconds from SIGTERM to SIGKILL; SeaweedFS may wait 30 for an idle connection of its own
 
 
@@ -50,6 +52,7 @@ class Stack:
     secret_key: str = field(default_factory=lambda: token_hex(20), repr=False)
     api_url: str = ""
     ui_url: str = ""
+    database: str = ""  # of Prefect's server, without its password
     processes: dict[str, Process] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     ready: bool = False  # every process has answered
@@ -94,6 +97,8 @@ def _start(folder: Path, names: list[str], say: Callable[[str], None]) -> Stack:
     before = _read(folder)
     alive = {name: process for name, process in before.processes.items() if process.find()}
     missing = [name for name in names if name not in alive]
+    if "prefect" in names:
+        before = replace(before, database=database.chosen(before.database, "prefect" in alive))
     if before.ready and alive == before.processes and not missing:
         return before
     stack = _addressed(replace(before, processes=alive, ready=False), missing)
@@ -163,7 +168,7 @@ def _listens(process: psutil.Process, port: int) -> bool:
 
 def _ending(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
-    said = [line for line in lines if line and line != "Server stopped!"]  # Prefect's last word, whatever happened
+    said = [line for line in lines if line and line not in LAST_WORDS]
     return f"{log} ends: {said[-1]}" if said else f"{log} is empty"
 
 

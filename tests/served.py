@@ -98,8 +98,8 @@ class Place:
                 worker.kill()
                 worker.wait()
 
-    def worker(self) -> AbstractContextManager["subprocess.Popen[bytes]"]:
-        return self.working("prefect", "worker", "start", "--pool", self.name)
+    def worker(self, **environment: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
+        return self.working("prefect", "worker", "start", "--pool", self.name, **environment)
 
 
 def pictured(place: Place) -> dict[str, Any]:
