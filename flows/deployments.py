@@ -12,7 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 from zoneinfo import available_timezones
 
@@ -37,6 +37,13 @@ class Schedule(Frozen):
     """When runs start, in the time zone of all of them."""
 
     cron: str
+    active: Literal[False] = False  # a command's flag says otherwise, no file
+
+
+class WorkPool(Frozen):
+    """Where `prefect deploy` has the runs go; `glueflow deploy` has a flag."""
+
+    name: Annotated[str, Field(pattern=NAME)] = "glueflow"
 
 
 class Declared(Frozen):
@@ -48,6 +55,7 @@ class Declared(Frozen):
     parameters: dict[str, Any]
     schedules: Annotated[tuple[Schedule, ...], Field(max_length=1)]
     concurrency_limit: ConcurrencyLimitConfig
+    work_pool: WorkPool = WorkPool()
 
     @property
     def flow(self) -> Flow[..., Any]:
@@ -64,6 +72,7 @@ class File(Frozen):
     """All of `prefect.yaml`. Its automations are told apart from those of other files by the name."""
 
     name: Annotated[str, Field(pattern=NAME)]
+    pull: tuple[()] = ()
     all: Annotated[tuple[Declared, ...], Field(min_length=1, alias="deployments")]
 
 
