@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from flows import report
 from tasks.core.catalog import TRAINABLE
 from tasks.core.published import PUBLISHED, beside
 from tasks.core.score import glue_score
@@ -121,3 +122,14 @@ def test_published_figures_stand_beside_real_data_only() -> None:
     assert beside_published(summary([run(1, 0.60, synthetic=True)])) == []
     assert beside("wnli", {"accuracy": 0.56}, {"accuracy": None}) == []
     assert all(task in TRAINABLE for figures in PUBLISHED.values() for task in figures)
+
+
+@pytest.mark.parametrize("synthetic", [False, True])
+def test_the_report_of_a_single_run_has_published_figures_if_its_data_are_real(
+    synthetic: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.of_run(run(1, 0.60, synthetic=synthetic))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "accuracy 0.600 0.540 to 0.660 0.527" in shown
+    assert ("bert-base-cased 0.653 within the interval MiniLM-L6-H384 0.688 outside" in shown) is not synthetic
+    assert ("RoBERTa-base 0.787 outside" in shown) is not synthetic
