@@ -7,6 +7,7 @@ What was submitted is in the ledger. One that was killed, or that met a second o
 are under way are waited for, and none is made twice. Within a slot only missing steps are built, as in any run.
 """
 
+import logging
 import time
 from collections import Counter
 from typing import Annotated, Any
@@ -16,15 +17,20 @@ from prefect.client.orchestration import get_client
 from pydantic import Field
 
 from flows.flow_runs import FlowRuns
+from tasks.core.artifact import find
 from tasks.core.errors import GlueflowError
 from tasks.core.forecast import forecast
 from tasks.core.lease import exclusive
 from tasks.core.ledger import Ledger, Slip, SlotState, open_ledger
+from tasks.core.plan import plan
+from tasks.core.progress import heard, turn
 from tasks.core.settings import settings
 from tasks.core.slots import DEPLOYMENT, Backfill, First, Mode
 from tasks.core.specs import GlueRun
+from tasks.core.store import Store
 from tasks.policy import store_of
 
+log = logging.getLogger("tasks.backfill")
 POLL = 2.0  # seconds between two looks at what is under way
 
 
@@ -88,6 +94,8 @@ def carry_out(
     waiting = [name for name in chosen if name not in active]
     ended: Counter[SlotState] = Counter()
     left = 0
+    for name in (*active, *waiting):
+        turn(name, "waiting")
     for name, slip in active.items():
         active[name] = runs.submit(ledger, slip, requests[name])  # the same flow run, by its idempotency key
     while active or waiting:
@@ -95,6 +103,7 @@ def carry_out(
             ledger.write(slip)
             del active[name]
             ended[slip.state] += 1
+            turn(name, slip.state, metrics(ledger.store, requests[name]) if heard() and slip.state == "done" else {})
         standing = ledger.standing()
         if standing == "cancelled":
             runs.cancel(active.values())
@@ -104,7 +113,19 @@ def carry_out(
         while standing == "running" and waiting and len(active) < at_once:
             name = waiting.pop(0)
             attempt = slips[name].attempt + 1 if name in slips else 1
+            turn(name, "submitted")
             active[name] = runs.submit(ledger, Slip(slot=name, attempt=attempt, state="submitted"), requests[name])
         if active or waiting:
             time.sleep(POLL)
     return {"done": ended["done"], "failed": ended["failed"], "cancelled": ended["cancelled"], "left": left}
+
+
+def metrics(store: Store, request: GlueRun) -> dict[str, float]:
+    """What the run's evaluation found; nothing, and a word in the log, if that cannot be read now."""
+    try:
+        step = next(step for step in plan(request).steps if step.step == "evaluate")
+        found = find(store, step, {})
+    except GlueflowError as error:
+        log.warning("metrics are not shown: %s", error)
+        return {}
+    return dict(found.manifest.facts["metrics"]) if found.manifest else {}

@@ -7,7 +7,9 @@ from cyclopts import App, Parameter, validators
 from rich.filesize import decimal
 
 from flows import screen, services
+from flows.board import board
 from flows.models import Json
+from tasks.core.command import command
 from tasks.core.errors import WrongRequest
 from tasks.core.forecast import Slot, forecast
 from tasks.core.ledger import Ledger, Standing, find_ledger, ids
@@ -16,17 +18,11 @@ from tasks.core.settings import settings
 from tasks.core.slots import DEPLOYMENT, Backfill, Mode, SlotOptions
 from tasks.core.specs import Training
 
-EXAMPLES = """Examples:
-
-- `glueflow backfill plan --from 2026-10-01 --to 2026-10-31 --every week --tasks mrpc rte` — what there is and what not
-- `glueflow backfill plan --from 2026-01-01 --to 2026-06-30 --every month --seeds 1 2 3 --data file:glue`
-"""
 UNASKED = 200  # slots that a person means without saying so
 SHOWN = 50  # rows
 app = App(
     name="backfill",
     help="Runs for a range of past dates, each on the data as it was that day.",
-    help_epilogue=EXAMPLES,
     help_format="markdown",
     default_parameter=Parameter(negative="", consume_multiple=True),
 )
@@ -48,7 +44,8 @@ def plan(*, options: Options, training: Train = TRAINING, yes: Yes = False, as_j
     screen.table(f"backfill {asked.id}", shown, ("slot", "state", "missing", "reason"))
     if len(slots) > SHOWN:
         screen.tell(f"… and {len(slots) - SHOWN:,} more slots; --json has all")
-    return screen.tell(in_words(totals))
+    screen.tell(in_words(totals))
+    return screen.say(f"next: {command('backfill run', asked)}{' --yes' if yes else ''}")
 
 
 def agreed(options: SlotOptions, training: Training, yes: bool) -> Backfill:
@@ -125,15 +122,25 @@ def run(
     with services.prefect(settings()) as ui:
         store = services.store(settings())
         screen.say(in_words(summary(forecast(store, asked.slots()))))
-        if (ledger := Ledger(store, asked.id)).standing() != "running":
+        ledger = Ledger(store, asked.id)
+        if ledger.standing() != "running":
             ledger.stand("running")
         screen.say(f"glueflow backfill status {asked.id}  ·  {ui}")
-        from flows.backfill import backfill
+        from flows.backfill import backfill, metrics
 
-        found = backfill(asked, mode, "newest" if newest_first else "oldest", at_once, stop_after, deployment)
-    if as_json:
-        return screen.print_json(found)
-    return screen.tell("  ".join(f"{name} {value}" for name, value in found.items()))
+        with board(f"backfill {asked.id}"):
+            found = backfill(asked, mode, "newest" if newest_first else "oldest", at_once, stop_after, deployment)
+        if as_json:
+            return screen.print_json(found)
+        slots, slips = asked.slots(), list(ledger.slips().values())
+        last = slips[-SHOWN:]
+        shown = [{**slip.model_dump(), "metrics": screen.figures(metrics(store, slots[slip.slot]))} for slip in last]
+    screen.table(f"backfill {asked.id}", shown, ("slot", "attempt", "state", "metrics"))
+    if len(slips) > SHOWN:
+        screen.tell(f"… the last {SHOWN} of {len(slips):,}; `glueflow backfill status {asked.id}` has all")
+    screen.tell("  ".join(f"{name} {value}" for name, value in found.items()))
+    again = f"{command('backfill run', asked)}{' --yes' if yes else ''}"
+    return screen.say(f"next: {again if found['left'] else 'glueflow models list'}")
 
 
 @app.command

@@ -28,7 +28,7 @@ from tasks.core.command import command
 from tasks.core.errors import GlueflowError
 from tasks.core.plan import plan
 from tasks.core.process import root
-from tasks.core.progress import Progress, report
+from tasks.core.progress import Progress, report, turn
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun
 from tasks.core.store import Store
@@ -47,14 +47,15 @@ def cell(name: str, request: GlueRun, threads: int) -> State[Row]:
     """One run: read from the store if it is all there, else done in a process of its own."""
     found = None if request.force else reused(store_of(settings()), request)
     if found:
-        report(Progress(name, 1, 1, "reused", found["metrics"]))
+        turn(name, "reused", found["metrics"])
         return Completed(name="Cached", message="every step is there", data={**found, "state": "reused"})
+    turn(name, "running")
     answer = carry_out(name, request, threads)
     if "error" in answer:
         row = {"task": request.task, "seed": request.seed, "state": "failed", **answer["error"]}
-        report(Progress(f"{name} failed", 0, 0, "steps"))
+        turn(name, "failed")
         return Failed(message=row["message"], data={**row, "resume": command("run", request)})
-    report(Progress(name, 1, 1, "done", answer["result"]["metrics"]))
+    turn(name, "built", answer["result"]["metrics"])
     return Completed(message="registered", data={**answer["result"], "state": "built"})
 
 
@@ -66,6 +67,7 @@ def benchmark(suite: Suite = Suite(), threads: int = 0) -> State[list[Row]]:  # 
     futures: dict[tuple[str, int], PrefectFuture[Any]] = {}
     try:
         for request in cells(suite):
+            turn(title(request), "waiting")
             first = futures.get(("mnli", request.seed)) if request.transfer else None
             futures[request.task, request.seed] = cell.submit(
                 title(request), request, threads, wait_for=[first] if first else None, return_state=False
@@ -85,6 +87,7 @@ def outcome(request: GlueRun, future: PrefectFuture[Any]) -> Row:
     future.wait()
     state = future.state
     if state.name == "NotReady":
+        turn(title(request), "not run")
         why = f"it starts from the MNLI model of seed {request.seed}, whose run failed"
         row = {"task": request.task, "seed": request.seed, "state": "not run", "kind": "Transfer", "message": why}
         return {**row, "resume": f"{command('run', request.ancestor or request)} && {command('run', request)}"}
@@ -139,7 +142,7 @@ def carry_out(name: str, request: GlueRun, threads: int) -> Mapping[str, Any]:
     for line in child.stdout:
         event = json.loads(line)
         if "what" in event:
-            report(Progress(name, event["done"], event["total"], f"{event['unit']} {event['what']}", event["figures"]))
+            report(Progress(**{**event, "run": name, "state": "running"}))
         else:
             answer = event
     status = child.wait()

@@ -11,13 +11,20 @@ from uuid import UUID
 
 from httpx import HTTPError
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterId,
+)
 from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling
 
 from tasks.core.errors import Unavailable, WrongRequest
 from tasks.core.ledger import Ledger, Slip, SlotState
+from tasks.core.progress import Progress, heard, report
 from tasks.core.specs import GlueRun
 
 PATIENCE = 600.0  # seconds that the server may be away
@@ -66,6 +73,8 @@ class FlowRuns:
             )
         )
         states = {str(run.id): run.state for run in found}
+        if heard():
+            self._tell(active, {name: (state.name or state.type).lower() for name, state in states.items() if state})
         ended: dict[str, Slip] = {}
         for name, slip in active.items():
             state = states.get(slip.flow_run)
@@ -75,6 +84,20 @@ class FlowRuns:
                 update = {"state": ENDED[state.type], "message": (state.message or "")[:500]}
                 ended[name] = slip.model_copy(update=update)
         return ended
+
+    def _tell(self, active: Mapping[str, Slip], states: Mapping[str, str]) -> None:
+        """Report how far each has come, by the meter on its page in the UI."""
+        ids = [UUID(name) for name in states]
+        which = ArtifactFilter(
+            flow_run_id=ArtifactFilterFlowRunId(any_=ids), type=ArtifactFilterType(any_=["progress"])
+        )
+        found = _asking(lambda: self._client.read_artifacts(artifact_filter=which, limit=len(ids)))
+        meters = {str(meter.flow_run_id): meter for meter in found}
+        for name, slip in active.items():
+            step, share = "", 0.0
+            if meter := meters.get(slip.flow_run):
+                step, share = (meter.description or "").partition(":")[0], float(str(meter.data))
+            report(Progress(step, round(share), 100, "%", run=name, state=states.get(slip.flow_run, "unknown")))
 
     def cancel(self, slips: Iterable[Slip]) -> None:
         """Have their workers end them; `ended` then tells when they have."""

@@ -4,18 +4,22 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
 from rich.filesize import decimal
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.table import Column, Table
+from rich.text import Text
 
 from tasks.core import progress as work
 
 Json = Annotated[bool, Parameter(name="--json", help="Print the result as JSON.")]
+GOOD = ("built", "reused", "done", "good", "reuse", "there")
+BAD = ("failed", "crashed", "cancelled", "not run", "wrong", "damaged")
 NUMBERS = ("seconds", "size", "survived", "times", "version")
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)  # a file has no edge to fold at
 err = Console(stderr=True, highlight=False)
@@ -35,43 +39,84 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
 
 
+def print_plain(text: str) -> None:
+    """A result that is a program's or a file's text: on standard output as it is."""
+    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+
+
+def watched() -> bool:
+    """Whether somebody sees standard error move: it is a terminal, and one that can go back a line."""
+    return sys.stderr.isatty() and not err.is_dumb_terminal
+
+
+class Rate(ProgressColumn):
+    """Units a second: of the last half minute, or of all when it is done."""
+
+    def render(self, task: Task) -> Text:
+        return Text(rate(task.finished_speed or task.speed or 0.0, task.fields["unit"]), style="progress.data.speed")
+
+
+class Clock(ProgressColumn):
+    """The time that remains; that it took, where it is done or its end is unknown."""
+
+    def render(self, task: Task) -> Text:
+        if task.time_remaining is not None and not task.finished:
+            return Text(f"{timedelta(seconds=task.time_remaining)} left", style="progress.remaining")
+        took = task.finished_time if task.finished else task.elapsed
+        return Text(str(timedelta(seconds=round(took or 0.0))), style="progress.elapsed")
+
+
 @contextmanager
 def progress() -> Iterator[None]:
-    """Bars for all that reports progress within the block; nothing if standard error is no terminal."""
-    if not err.is_terminal:
+    """Bars for all that reports progress within the block, with rate and remaining time; nothing where nobody looks.
+    They go when the work is done, and stay as they are when it is cut off."""
+    if not watched():
         yield
         return
-    columns = (
-        TextColumn("{task.description:<20}"),
-        BarColumn(),
-        TextColumn("{task.fields[amount]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
+    wide, line = err.width >= 100, Column(no_wrap=True)
+    name, size, latest = (
+        TextColumn(f"{{task.{field}}}", markup=False, table_column=line)
+        for field in ("description", "fields[amount]", "fields[figures]")
     )
-    with Progress(*columns, console=err) as bars:
-        known: dict[str, TaskID] = {}
-
-        def show(event: work.Progress) -> None:
-            latest = figures(event.figures)
-            if event.what not in known:
-                known[event.what] = bars.add_task(event.what, amount="", figures="", total=None)
-            bars.update(
-                known[event.what],
-                completed=event.done,
-                total=event.total or None,
-                amount=_amount(event),
-                figures=latest,
-            )
-
-        with work.listening(show):
+    columns = [name, BarColumn(16 if wide else 8), size, Rate(line), Clock(line), *([latest] if wide else [])]
+    with Progress(*columns, console=err, transient=True) as bars, work.listening(partial(_show, bars, {})):
+        try:
             yield
+        except BaseException:
+            bars.live.transient = False
+            raise
 
 
-def _amount(event: work.Progress) -> str:
+def _show(bars: Progress, known: dict[str, TaskID], event: work.Progress) -> None:
+    """Move the bar of what the event tells of; `known` has that of each name."""
+    name = event.run or event.what
+    told: dict[str, Any] = {"amount": amount(event), "unit": event.unit, "figures": figures(event.figures)}
+    if name not in known:
+        for bar in bars.tasks:
+            if bar.total is None:  # work without a known end is over when other work begins
+                bars.update(bar.id, total=bar.completed)
+        known[name] = bars.add_task(name, total=None, **told)
+    elif event.done < next(bar.completed for bar in bars.tasks if bar.id == known[name]):
+        bars.reset(known[name], total=event.total or None)  # the next of its kind, such as another download
+    bars.update(known[name], completed=event.done, total=event.total or None, **told)
+
+
+def amount(event: work.Progress) -> str:
+    """How much of how much, such as `120/690 steps`."""
+    if event.unit == "%":
+        return f"{event.done} %"
     if event.unit == "bytes":
         return "/".join(decimal(size) for size in (event.done, event.total) if size)
     return f"{event.done:,}/{event.total:,} {event.unit}" if event.total else f"{event.done:,} {event.unit}"
+
+
+def rate(speed: float, unit: str) -> str:
+    """Units a second, such as `31 steps/s`; nothing while it is unknown."""
+    if not speed:
+        return ""
+    if unit == "bytes":
+        return f"{decimal(round(speed))}/s"
+    return f"{speed:,.0f} {unit}/s" if speed >= 10 else f"{speed:.1f} {unit}/s"
 
 
 def table(title: str, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...]) -> None:
@@ -80,7 +125,7 @@ def table(title: str, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...
     for column in columns:
         shown.add_column(column, justify="right" if column in NUMBERS else "left", overflow="fold")
     for row in rows:
-        shown.add_row(*(_cell(row[column]) for column in columns))
+        shown.add_row(*(Text(_cell(row[column]), style(row[column], column)) for column in columns))
     out.print(shown)
 
 
@@ -98,4 +143,10 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.2f}"
     text = str(value)
-    return escape(text[:12] if len(text) == 64 and text.isalnum() else text)
+    return text[:12] if len(text) == 64 and text.isalnum() else text
+
+
+def style(value: object, column: str = "state") -> str:
+    """How a state looks; nothing else has a colour."""
+    known = column == "state"
+    return "green" if known and value in GOOD else "red" if known and value in BAD else ""

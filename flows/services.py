@@ -15,6 +15,7 @@ from tasks.core.store import Store, open_store
 PREFECT = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the log is in the UI
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else a screenful while the server is away for a moment
+    "DO_NOT_TRACK": "1",  # else a notice of it is on the terminal
     "PREFECT_CLIENT_MAX_RETRIES": "8",  # with growing pauses: a server that is away for minutes costs no run
 }
 LATER = "what was finished or saved stays, the same command goes on from there"

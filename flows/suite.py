@@ -1,6 +1,7 @@
 """`glueflow benchmark`: tasks x seeds in one command, with the figures that a reviewer asks for."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter, validators
 
 from flows import report, screen, services
+from flows.board import board
 from flows.models import Json
 from tasks.core.catalog import TRAINABLE, Trainable
 from tasks.core.command import command
@@ -49,7 +51,7 @@ def benchmark(
 
         check(submission)
     threads = settings().threads or (max(1, (os.cpu_count() or 1) // max_parallel) if max_parallel > 1 else 0)
-    with services.prefect(settings()) as ui, screen.progress():
+    with services.prefect(settings()) as ui:
         from prefect.client.schemas.objects import State
         from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -59,7 +61,8 @@ def benchmark(
 
         def carried_out(asked: Suite) -> list[dict[str, Any]]:
             runner: Any = ThreadPoolTaskRunner(max_workers=max_parallel)
-            state: State[Any] = flow.with_options(task_runner=runner)(asked, threads, return_state=True)
+            with board(f"benchmark of {asked.checkpoint}"):
+                state: State[Any] = flow.with_options(task_runner=runner)(asked, threads, return_state=True)
             rows = state.result(raise_on_failure=False)
             if isinstance(rows, BaseException):
                 raise rows
@@ -67,17 +70,27 @@ def benchmark(
 
         rows = carried_out(suite)
         others = carried_out(other) if other else []
-        compared = versus((suite, rows), (other, others)) if other else []
-        sheets = write(submission, suite, rows) if submission else []
+        with screen.progress():
+            compared = versus((suite, rows), (other, others)) if other else []
+            sheets = write(submission, suite, rows) if submission else []
     result = figures(suite, rows) | {"submission": sheets, "against": against, "comparison": compared}
     result["failed"] += [row for row in others if "metrics" not in row]
     if as_json:
         screen.print_json(result)
     else:
         report.of_suite(result)
-        screen.say(ui)
+        screen.say(f"next: {_next(result)}  ·  {ui}")
     if result["failed"]:
         sys.exit(1)
+
+
+def _next(result: dict[str, Any]) -> str:
+    """What to type: what goes on from the failures, or else judges the first task's versions together."""
+    if result["failed"]:
+        return str(result["again"])
+    first = result["runs"][0]["task"]
+    versions = dict.fromkeys(row["model"]["version"] for row in result["runs"] if row["task"] == first)
+    return shlex.join(["glueflow", "models", "promote", *(f"{first}@{version}" for version in versions)])
 
 
 def figures(suite: Suite, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A backfill carried out on a real Prefect server by real runners: stopped and begun again, nothing is done twice."""
 
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -21,15 +22,21 @@ from test_sources import commit
 
 from tasks.core import registry
 from tests.conftest import Corner
+from tests.terminal import Seen, watch
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = """
+import time
 from prefect import flow
+from prefect.artifacts import create_progress_artifact
 
 @flow(name="{name}", retries=0)
 def glue(run: dict) -> None:
     if run["seed"] == 2:
         raise ValueError("seed 2 is broken")
+    if run["seed"] == 7:
+        create_progress_artifact(40.0, key="progress-mrpc-seed7", description="train: 4 of 10 steps")
+        time.sleep(8)  # some looks of whoever waits for it
 
 if __name__ == "__main__":  # each run imports this file
     glue.serve(name="slots", limit=2)
@@ -89,6 +96,11 @@ def start(corner: Corner, *arguments: str, **environment: str) -> subprocess.Pop
     )
 
 
+def on_terminal(corner: Corner, *arguments: str, **environment: str) -> Seen:
+    command = [sys.executable, "-m", "flows.cli", "backfill", "run", *arguments]
+    return watch(command, {**os.environ, **corner.environment, **environment}, columns=140)
+
+
 def slips(corner: Corner) -> list[str]:
     return sorted(key.rpartition("/")[2] for key in corner.keys("backfills/") if "/slots/" in key)
 
@@ -112,7 +124,9 @@ def test_failures_stop_it_and_a_person_pauses_and_cancels_it(corner: Corner, tin
             ("2026-01-10-mrpc-seed2", "failed"),
         ]
         assert "seed 2 is broken" in found["slots"][1]["message"]
-        corner.glueflow("backfill", "run", *asked, "--mode", "failed", status=1, **environment)
+        again = on_terminal(corner, *asked, "--mode", "failed", **environment)
+        assert again.status == 1
+        assert re.search(r"^2026-01-10-mrpc-seed2 +failed", again.text, re.MULTILINE)  # stays, for it was cut off
         attempts = {
             slip["slot"]: slip["attempt"] for slip in corner.json("backfill", "status", ledger["backfill"])["slots"]
         }
@@ -126,9 +140,17 @@ def test_failures_stop_it_and_a_person_pauses_and_cancels_it(corner: Corner, tin
         corner.glueflow("backfill", "cancel", other["backfill"])
         out, errors = run.communicate(timeout=60)
         assert run.returncode == 0, errors
-    assert '"done": 1' in out
-    assert '"left": 2' in out
-    assert len(slips(corner)) == 3
+        assert '"done": 1' in out
+        assert '"left": 2' in out
+        assert len(slips(corner)) == 3
+
+        seen = on_terminal(corner, *common, "--seeds", "7", **environment)
+        assert seen.status == 0
+        assert any(
+            re.search(r"^2026-01-10-mrpc-seed7 +running +train +\S+ +40 %", "\n".join(f), re.M) for f in seen.frames
+        )
+        assert re.search(r"^2026-01-10-mrpc-seed7 +1 +done", seen.text, re.MULTILINE)
+        assert seen.text.splitlines()[-1].startswith("next: glueflow ")
 
 
 @pytest.mark.slow

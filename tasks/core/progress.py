@@ -1,10 +1,11 @@
 """How far long work has come, for whoever waits: the terminal, Prefect's log, or nobody.
 
 report(Progress("train", 120, 690, "steps", {"loss": 0.412}))
+report(Progress("train", 120, 690, "steps", run="rte seed 1", state="running"))   one of many runs at once
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -12,13 +13,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` units of `what`; `total` 0 means unknown. `figures` are the latest numbers worth showing."""
+    """`done` of `total` units of `what`; `total` 0 means unknown. `figures` are the latest numbers worth showing. `run`
+    names one of many that are under way at once, and `state` says what has become of it."""
 
     what: str
     done: int
     total: int
     unit: str
     figures: dict[str, float] = field(default_factory=dict)
+    run: str = ""
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ def report(progress: Progress) -> None:
     """Tell the listener of this context, if there is one."""
     if listener := _listener.get():
         listener(progress)
+
+
+def turn(run: str, state: str, figures: Mapping[str, float] | None = None) -> None:
+    """Tell that one of many runs is in that state now."""
+    report(Progress("", 0, 0, "", dict(figures or {}), run, state))
+
+
+def heard() -> bool:
+    """Whether anybody listens: what costs a request to find out is asked only then."""
+    return _listener.get() is not None
 
 
 def hand_over(saved: Saved) -> None:
