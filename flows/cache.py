@@ -20,19 +20,10 @@ from tasks.core.lookup import lookup
 from tasks.core.settings import settings
 from tasks.core.specs import StepName
 
-EXAMPLES = """Examples:
-
-- `glueflow cache list --step finetune` — the trainings that are kept, and what keeps them
-- `glueflow cache explain 9b1d05` — what an entry was made from, and how it differs from the one before
-- `glueflow cache verify` — every byte read again
-- `glueflow cache gc` — what may go; `glueflow cache gc --delete --grace 36h` removes it
-- `glueflow cache pin 9b1d05 --reason "figures of the paper"` — keep it, and what it was made from
-"""
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # seconds
 app = App(
     name="cache",
     help="List, explain, check and clean what steps have built.",
-    help_epilogue=EXAMPLES,
     help_format="markdown",
 )
 Key = Annotated[str, Parameter(help="A key, or at least 6 of its first digits.")]

@@ -1,6 +1,5 @@
 """The `glueflow` command. Exit status: 0 done, 1 the work failed, 2 the request or its data were wrong."""
 
-import difflib
 import re
 import signal
 import sys
@@ -10,29 +9,23 @@ from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import ask, deploy, findings, report, screen, services
+from flows import ask, completion, deploy, examples, findings, report, screen, services
 from flows.backfills import app as backfill
 from flows.cache import app as cache
+from flows.init import init
 from flows.models import Json
 from flows.models import app as models
 from flows.policies import policy
 from flows.suite import benchmark
 from tasks.core import catalog
+from tasks.core.command import command
 from tasks.core.errors import GlueflowError, Preempted, WrongRequest
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, RunOptions, Training
 
-EXAMPLES = """Examples:
-
-- `glueflow run mrpc --data sample:` — the whole pipeline, offline
-- `glueflow run rte --data file:glue --seed 1 --learning-rate 3e-5` — real data from a folder
-- `glueflow plan mrpc` — what would run, and why
-- `glueflow predict mrpc "He ate." "He had a meal."` — ask the newest registered model
-"""
 app = App(
     name="glueflow",
     help="Fine-tune transformers on GLUE as a pipeline that can be left alone.",
-    help_epilogue=EXAMPLES,
     help_format="markdown",
     default_parameter=Parameter(negative=""),
 )
@@ -41,9 +34,11 @@ app.command(backfill)
 app.command(cache)
 app.command(policy)
 app.command(benchmark)
+app.command(init)
 app.command(deploy.deploy)
 app.command(ask.predict)
 app.command(ask.pipeline)
+completion.register(app)
 
 Task = Annotated[catalog.Task, Parameter(help="GLUE configuration, or own for data with columns of your own.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
@@ -93,7 +88,8 @@ def plan(
     if as_json:
         return screen.print_json(result)
     shown = [{**step, "reason": step["reason"].replace("), ", "),\n")} for step in result["steps"]]  # one a line
-    return screen.table(f"{task} from {request.data}", shown, ("name", "key", "state", "reason"))
+    screen.table(f"{task} from {request.data}", shown, ("name", "key", "state", "reason"))
+    return screen.say(f"next: {command('run', request)}")
 
 
 @app.command
@@ -130,10 +126,10 @@ def down(*, as_json: Json = False) -> None:
 
 @app.command
 def doctor(*, as_json: Json = False) -> None:
-    """Check Python, packages, disk, store, server and device, and say how to mend what is wrong."""
+    """Check Python, packages, configuration, disk, store, server, hub and device, and say how to mend what is wrong."""
     from flows.doctor import examine
 
-    checks = examine(settings())
+    checks = examine()
     if as_json:
         screen.print_json(checks)
     else:
@@ -173,6 +169,9 @@ def drill(
         sys.exit(1)
 
 
+examples.attach(app)
+
+
 def _request(task: catalog.Task, options: RunOptions, training: Training) -> GlueRun:
     return GlueRun(task=task, training=training, **options.model_dump())
 
@@ -208,9 +207,8 @@ def _wrong_field(error: ValidationError) -> str:
     first = error.errors()[0]
     field = ".".join(str(part).rstrip("_") for part in first["loc"])
     why = first["msg"].removeprefix("Value error, ")
-    line = str(WrongRequest.of(field, first["input"], why[0].lower() + why[1:]))
-    near = difflib.get_close_matches(str(first["input"]), re.findall(r"'([^']+)'", first["msg"]), n=1)
-    return f"{line}. Did you mean {near[0]!r}?" if near else line
+    known = re.findall(r"'([^']+)'", first["msg"])
+    return str(WrongRequest.of(field, first["input"], why[0].lower() + why[1:], known))
 
 
 if __name__ == "__main__":

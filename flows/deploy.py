@@ -10,6 +10,7 @@ from pydantic import Field
 
 from flows import pools, screen, services
 from flows.models import Json
+from tasks.core import config
 from tasks.core.settings import settings
 from tasks.core.specs import Frozen
 
@@ -70,6 +71,7 @@ def deploy(
 def serve(options: Options) -> None:
     """Create the deployments and run what is started of them, here, until told to end; then schedules are paused."""
     os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(options.heartbeat)  # for the runs, which are our children
+    os.environ[config.VARIABLE] = str(config.location() or "")  # wherever they start
     services.quiet()
     from flows import deployments
 

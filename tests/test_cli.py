@@ -147,15 +147,6 @@ def test_help_has_examples_and_every_command(corner: Corner) -> None:
         assert word in text
 
 
-def test_doctor_finds_a_sound_machine_and_names_what_is_wrong(corner: Corner) -> None:
-    checks = {check["name"]: check for check in corner.json("doctor")}
-    assert {check["state"] for check in checks.values()} == {"good"}
-    assert {"python", "packages", "disk", "store", "conditional writes", "prefect server"} <= set(checks)
-    found = corner.glueflow("doctor", "--json", status=1, PREFECT_API_URL="http://127.0.0.1:9/api")
-    assert '"wrong"' in found.stdout
-    assert corner.made() == set()
-
-
 def test_planning_imports_neither_prefect_nor_torch(corner: Corner, tiny: Path) -> None:
     found = subprocess.run(
         [

@@ -29,7 +29,7 @@ def test_every_glueflow_command_runs(corner: Corner, tiny: Path, tmp_path: Path)
     for line in found:
         if line == "glueflow drill":
             continue  # minutes long: tests/test_drill.py
-        line = re.sub(r"\b(\w+\.csv|mrpc-model)\b", rf"{tmp_path}/\1", line.replace("sample:", "sample:32"))
+        line = re.sub(r"\b(\w+\.(csv|toml)|mrpc-model)\b", rf"{tmp_path}/\1", line.replace("sample:", "sample:32"))
         words = shlex.split(line)[1:]
         corner.glueflow(*words, *small.get(words[0], []))
     assert (tmp_path / "mrpc-model" / "model.safetensors").is_file()

@@ -4,7 +4,9 @@ Every error is one line that names the thing, its value and what is allowed. Its
 help (`retryable`), and the exit status of the command (2: the request or its data were wrong, 1: the work failed).
 """
 
+import difflib
 import errno
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -21,8 +23,11 @@ class WrongRequest(GlueflowError):
     exit_status = 2
 
     @classmethod
-    def of(cls, field: str, value: object, allowed: str) -> "WrongRequest":
-        return cls(f"{field}: {value!r} is not allowed; {allowed}")
+    def of(cls, field: str, value: object, allowed: str, known: Iterable[str] = ()) -> "WrongRequest":
+        """The line for that field. For a typo it has the nearest of the `known` values."""
+        near = difflib.get_close_matches(str(value), list(known), n=1)
+        line = f"{field}: {value!r} is not allowed; {allowed}"
+        return cls(f"{line}. Did you mean {near[0]!r}?" if near else line)
 
 
 class BadData(WrongRequest):

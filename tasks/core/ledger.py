@@ -72,8 +72,8 @@ class Ledger:
         """What was asked for; raises WrongRequest if there is no such ledger, BadData if it is damaged."""
         body = self.store.get(f"{self.folder}/request.json")
         if body is None:
-            there = ", ".join(ids(self.store)) or "none"
-            raise WrongRequest.of("backfill", self.id, f"backfills in the bucket: {there}")
+            there = ids(self.store)
+            raise WrongRequest.of("backfill", self.id, f"backfills in the bucket: {', '.join(there) or 'none'}", there)
         try:
             return Order.model_validate_json(body)
         except ValidationError as error:

@@ -9,6 +9,7 @@ point to in tasks/core/aliases.py.
 
 import re
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,11 +124,13 @@ def find(store: Store, reference: str) -> Version:
     asked = REFERENCE.fullmatch(reference)
     if not asked:
         raise WrongRequest.of("model", reference, FORMS)
-    name, _, which = reference.partition("@")
+    name, at, which = reference.partition("@")
     now, there = history.state(store, name), present(store, name)
     there = [number for number in there if number not in now.deleted]
     if not there:
-        raise WrongRequest.of("model", reference, f"models in the registry: {', '.join(names(store)) or 'none'}")
+        known = names(store)
+        meant = [near + at + which for near in get_close_matches(name, known)]
+        raise WrongRequest.of("model", reference, f"models in the registry: {', '.join(known) or 'none'}", meant)
     if which.isdigit():
         number = int(which)
     elif which in ("", history.LATEST):
@@ -135,15 +138,15 @@ def find(store: Store, reference: str) -> Version:
     elif which in now.aliases:
         number = now.aliases[which]
     else:
-        raise WrongRequest.of(
-            "model", reference, f"aliases of {name}: {', '.join([history.LATEST, *sorted(now.aliases)])}"
-        )
+        known = [history.LATEST, *sorted(now.aliases)]
+        meant = [f"{name}@{alias}" for alias in get_close_matches(which, known)]
+        raise WrongRequest.of("model", reference, f"aliases of {name}: {', '.join(known)}", meant)
     if number in there:
         return load(store, name, number)
     if not which.isdigit():
         raise BadData(f"model: {reference} points to version {number}, which is not there; run its pipeline again")
-    known = f"versions of {name}: {', '.join(map(str, there))}"
-    raise WrongRequest.of("model", reference, f"it was deleted; {known}" if number in now.deleted else known)
+    numbers = f"versions of {name}: {', '.join(map(str, there))}"
+    raise WrongRequest.of("model", reference, f"it was deleted; {numbers}" if number in now.deleted else numbers)
 
 
 def pull(store: Store, version: Version, folder: Path) -> Path:

@@ -7,8 +7,10 @@ folder, or downloaded by another machine, are the same data.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from pathlib import Path
 
 from tasks.core import hub, own
@@ -66,7 +68,14 @@ def resolve_data(uri: str, task: str, as_of: date | None) -> Pinned:
         found = dated(place(uri), as_of)
         names = [name for names in files(glue_task(task), found).values() for name in names]
         return Pinned(uri, found.pin(names), found.uri)
-    raise WrongRequest.of("data", uri, f"use {DATA_FORMS}")
+    raise WrongRequest.of("data", uri, f"use {DATA_FORMS}", _meant(uri, ("hf://", "file:", "s3://", "sample:")))
+
+
+def _meant(uri: str, forms: Sequence[str]) -> list[str]:
+    """The URI with the scheme that is nearest to the one it has, if that is a typo."""
+    scheme, colon, rest = uri.partition(":")
+    near = get_close_matches(scheme, [form.partition(":")[0] for form in forms], n=1)
+    return [form + rest.lstrip("/") for form in forms if colon and form.partition(":")[0] in near]
 
 
 def _hub(uri: str, rest: str, repo_type: hub.RepoType, as_of: date | None = None) -> Pinned:
@@ -98,7 +107,7 @@ def resolve_checkpoint(uri: str, needs_weights: bool = True) -> Pinned:
         if needs_weights:
             check_weights(folder)
         return pinned
-    raise WrongRequest.of("checkpoint", uri, f"use {CHECKPOINT_FORMS}")
+    raise WrongRequest.of("checkpoint", uri, f"use {CHECKPOINT_FORMS}", [PACKAGED, *_meant(uri, ("hf://", "file:"))])
 
 
 def packaged_folder() -> Path:

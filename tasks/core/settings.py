@@ -1,18 +1,21 @@
-"""Where things are on this machine, from the environment. Nothing here can reach a key.
+"""Where things are on this machine, from the environment and, below it, a file. Nothing here can reach a key.
 
     GLUEFLOW_HOME=/data/glueflow GLUEFLOW_BUCKET=s3://models/glue glueflow run mrpc
 
-Without GLUEFLOW_BUCKET the embedded store of `infra/stack.py` is used. Credentials, region and endpoint of a bucket of
-one's own come from boto3's own variables (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_S3, ...), never from here.
+The file is that of tasks/core/config.py. Without GLUEFLOW_BUCKET the embedded store of `infra/stack.py` is used.
+Credentials, region and endpoint of a bucket of one's own come from boto3's own variables (AWS_ACCESS_KEY_ID,
+AWS_ENDPOINT_URL_S3, ...), never from here.
 """
 
+import os
 from functools import cache
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import ByteSize, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tasks.core import config
 from tasks.core.errors import WrongRequest
 
 BUCKET_URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]+)?$"
@@ -24,9 +27,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GLUEFLOW_", frozen=True)
 
-    home: Annotated[Path, Field(description="folder for the cache, scratch files and the embedded stack")] = (
-        Path.home() / ".glueflow"
-    )
+    home: Annotated[Path, Field(description="folder for the cache, scratch files and the embedded stack")] = config.HOME
     cache_size: Annotated[
         ByteSize, Field(ge=1_000_000, description="bytes of copies kept on this disk, such as 500MB; at least 1MB")
     ] = ByteSize(20_000_000_000)
@@ -66,6 +67,19 @@ class Settings(BaseSettings):
         Path | None, Field(description="PEM file of its counterpart; then only signed versions are used")
     ] = None
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # there are none
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, then the configuration file."""
+        named = {_alias(field): value for field, value in config.given(list(cls.model_fields)).items()}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, named)
+
     @property
     def cache(self) -> Path:
         return self.home / "cache"
@@ -81,12 +95,28 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """This process's settings; raises WrongRequest naming the variable that is off."""
+    """This process's settings; raises WrongRequest naming the variable, or the file and its key, that is off."""
     try:
         found = Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = f"GLUEFLOW_{'_'.join(map(str, first['loc'])).upper()}"
-        about = Settings.model_fields[str(first["loc"][0])].description
-        raise WrongRequest.of(name, first["input"], f"{first['msg']} ({about})") from None
+        field = next(name for name in Settings.model_fields if str(first["loc"][0]) in (name, _alias(name)))
+        said = f"{first['msg']} ({Settings.model_fields[field].description})"
+        raise WrongRequest.of(_origin(field), first["input"], said) from None
     return found.model_copy(update={"home": found.home.expanduser().absolute()})
+
+
+def variable(field: str) -> str:
+    """The variable of the environment for a setting."""
+    alias = _alias(field)
+    return f"GLUEFLOW_{field.upper()}" if alias == field else alias
+
+
+def _origin(field: str) -> str:
+    """The variable if it is set, else the file and its key."""
+    name = variable(field)
+    return name if name in map(str.upper, os.environ) else f"{config.location()}: {field}"
+
+
+def _alias(field: str) -> str:
+    return str(Settings.model_fields[field].validation_alias or field)
