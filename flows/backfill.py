@@ -1,6 +1,6 @@
 """A backfill carried out: one flow run a slot, on the workers of a deployment, so many at once.
 
-    backfill({"from_": "2026-10-01", "to": "2026-10-31", "tasks": ["mrpc"]}, mode="missing", at_once=2)
+    backfill({"from_": "2026-10-01", "to": "2026-10-31", "tasks": ["mrpc"]}, {"at_once": 2})
       ->  {"backfill": "3f9c1a70b2d4", "of_slots": 10, "done": 8, "failed": 0, "cancelled": 0, "left": 0}
 
 What was submitted is in the ledger. One that was killed, or that met a second one, goes on from there: flow runs that
@@ -10,11 +10,10 @@ are under way are waited for, and none is made twice. Within a slot only missing
 import logging
 import time
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
 from prefect import flow
 from prefect.client.orchestration import get_client
-from pydantic import Field
 
 from flows.flow_runs import FlowRuns
 from tasks.core.artifact import find
@@ -25,7 +24,7 @@ from tasks.core.ledger import Ledger, Slip, SlotState, open_ledger
 from tasks.core.plan import plan
 from tasks.core.progress import heard, turn
 from tasks.core.settings import settings
-from tasks.core.slots import DEPLOYMENT, Backfill, First, Mode
+from tasks.core.slots import Backfill, First, Mode, Way
 from tasks.core.specs import GlueRun
 from tasks.core.store import Store
 from tasks.policy import store_of
@@ -39,24 +38,17 @@ class SlotsFailed(GlueflowError):
 
 
 @flow(name="backfill", flow_run_name="backfill-{asked.id}", persist_result=False, log_prints=False)
-def backfill(
-    asked: Backfill,
-    mode: Mode = "missing",
-    first: First = "oldest",
-    at_once: Annotated[int, Field(ge=1, le=100)] = 2,
-    stop_after: Annotated[int, Field(ge=0)] = 3,
-    deployment: str = DEPLOYMENT,
-) -> dict[str, Any]:
-    """Run the slots that the mode chooses, so many at once; submit no more after `stop_after` failures (0: never)."""
+def backfill(asked: Backfill, way: Way = Way()) -> dict[str, Any]:  # noqa: B008  # frozen
+    """Run the slots that the mode chooses, so many at once; submit no more after so many failures."""
     known = settings()
     store = store_of(known)
     requests = asked.slots()
     with get_client(sync_client=True) as client:
-        runs = FlowRuns(client, deployment)
+        runs = FlowRuns(client, way.deployment)
         ledger = open_ledger(store, asked)
     with exclusive(store, ledger.lease, known.lease, lambda: False):
-        chosen = choose(ledger, requests, mode, first)
-        came_of_it = carry_out(ledger, requests, chosen, runs, at_once, stop_after)
+        chosen = choose(ledger, requests, way.mode, way.first)
+        came_of_it = carry_out(ledger, requests, chosen, runs, way.at_once, way.stop_after)
     summary = {"backfill": ledger.id, "of_slots": asked.size, **came_of_it}
     if came_of_it["failed"]:
         raise SlotsFailed(

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
 from rich.filesize import decimal
 
 from flows import screen, services
@@ -15,7 +15,7 @@ from tasks.core.forecast import Slot, forecast
 from tasks.core.ledger import Ledger, Standing, find_ledger, ids
 from tasks.core.plan import plan as plan_run
 from tasks.core.settings import settings
-from tasks.core.slots import DEPLOYMENT, Backfill, Mode, SlotOptions
+from tasks.core.slots import Backfill, SlotOptions, Way
 from tasks.core.specs import Training
 
 UNASKED = 200  # slots that a person means without saying so
@@ -28,7 +28,7 @@ app = App(
 )
 Options = Annotated[SlotOptions, Parameter(name="*")]
 Train = Annotated[Training, Parameter(name="*")]
-TRAINING = Training()
+TRAINING, WAY = Training(), Way()
 Yes = Annotated[bool, Parameter(help=f"More than {UNASKED} slots are meant.")]
 
 
@@ -95,29 +95,11 @@ def run(
     *,
     options: Options,
     training: Train = TRAINING,
-    mode: Mode = "missing",
-    newest_first: bool = False,
-    at_once: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=100))] = 2,
-    stop_after: Annotated[int, Parameter(validator=validators.Number(gte=0))] = 3,
-    deployment: str = DEPLOYMENT,
+    way: Annotated[Way, Parameter(name="*")] = WAY,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Run slots as flow runs on the workers and wait for them; begun again, it goes on where it was.
-
-    Parameters
-    ----------
-    mode
-        Slots with a missing step; whose last attempt failed; that were done and lack a step since (stale); or all.
-    newest_first
-        From the last date to the first.
-    at_once
-        Slots under way at a time.
-    stop_after
-        Failures after which no more slots are submitted; 0 for never.
-    deployment
-        Whose workers run the slots.
-    """
+    """Run slots as flow runs on the workers and wait for them; begun again, it goes on where it was."""
     asked = agreed(options, training, yes)
     with services.prefect(settings()) as ui:
         store = services.store(settings())
@@ -129,7 +111,7 @@ def run(
         from flows.backfill import backfill, metrics
 
         with board(f"backfill {asked.id}"):
-            found = backfill(asked, mode, "newest" if newest_first else "oldest", at_once, stop_after, deployment)
+            found = backfill(asked, way)
         if as_json:
             return screen.print_json(found)
         slots, slips = asked.slots(), list(ledger.slips().values())

@@ -12,13 +12,14 @@ from collections import deque
 from collections.abc import Mapping
 from functools import partial
 from threading import Event, Thread
-from typing import Any
+from typing import Annotated, Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
+from pydantic import Field
 
 from flows.glue import summary
 from tasks.core import runs
@@ -60,9 +61,13 @@ def cell(name: str, request: GlueRun, threads: int) -> State[Row]:
 
 
 @flow(name="benchmark", flow_run_name="benchmark", persist_result=False, on_crashed=[name_preemption])
-def benchmark(suite: Suite = Suite(), threads: int = 0) -> State[list[Row]]:  # noqa: B008  # frozen
-    """Every run of the suite that is not there yet, and what came of all of them. `threads` are those of a run; 0: one
-    a core."""
+def benchmark(suite: Suite = Suite(), threads: Annotated[int, Field(ge=0)] = 0) -> State[list[Row]]:  # noqa: B008  # frozen
+    """Every run of the suite that is not there yet, and what came of all of them.
+
+    Args:
+        suite: tasks x seeds
+        threads: of a run; 0: one a core
+    """
     _ending.clear()
     futures: dict[tuple[str, int], PrefectFuture[Any]] = {}
     try:

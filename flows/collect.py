@@ -10,22 +10,27 @@ from pydantic import Field
 from tasks.core import sweep
 from tasks.core.collect import Rules, garbage
 from tasks.core.settings import settings
+from tasks.core.specs import Frozen
 from tasks.policy import store_of
 
 DAY = 86_400.0  # seconds
 Days = Annotated[int, Field(ge=0, le=3650)]
 
 
+class Collection(Frozen):
+    """One collection, as the form asks for it."""
+
+    delete: Annotated[bool, Field(title="Delete", description="remove it; else it is only counted")] = False
+    grace_days: Annotated[Days, Field(title="Grace", description="days; nothing younger is removed")] = 1
+    keep_days: Annotated[Days, Field(title="Keep", description="days; what a younger run set out to do stays")] = 7
+
+
 @flow(name="collect-garbage", persist_result=False, log_prints=False)
-def collect(
-    delete: Annotated[bool, Field(title="Delete", description="remove it; else it is only counted")] = False,
-    grace_days: Annotated[Days, Field(title="Grace", description="days; nothing younger is removed")] = 1,
-    keep_days: Annotated[Days, Field(title="Keep", description="days; what a younger run set out to do stays")] = 7,
-) -> dict[str, int]:
+def collect(asked: Collection = Collection()) -> dict[str, int]:  # noqa: B008  # frozen
     """Remove what no version, recent run, living lease, pin or ledger needs."""
     known = settings()
-    store, rules = store_of(known), Rules(grace_days * DAY, keep_days * DAY)
-    found = sweep.collect(store, rules, known.lease) if delete else garbage(sweep.survey(store), rules)
+    store, rules = store_of(known), Rules(asked.grace_days * DAY, asked.keep_days * DAY)
+    found = sweep.collect(store, rules, known.lease) if asked.delete else garbage(sweep.survey(store), rules)
     kinds = Counter(str(item.kind) for item in found)
-    get_run_logger().info("%s %d objects: %s", "removed" if delete else "may go:", len(found), dict(kinds))
+    get_run_logger().info("%s %d objects: %s", "removed" if asked.delete else "may go:", len(found), dict(kinds))
     return dict(kinds)

@@ -87,9 +87,8 @@ def test_each_is_carried_out_by_a_worker(place: Place) -> None:
         assert answered
         parts = [pq.read_table(io.BytesIO(body)) for body in predictions.bodies(store, answered)]
         assert [part.num_rows for part in parts] == [2, 2, 1]
-        back = carried_out(
-            place, labels["backfill/on-demand"], {"asked": past, "deployment": labels["glue/on-demand"], "at_once": 2}
-        )
+        way = {"deployment": labels["glue/on-demand"], "at_once": 2}
+        back = carried_out(place, labels["backfill/on-demand"], {"asked": past, "way": way})
         assert back.state_name == "Completed"
         (ledger,) = place.corner.json("backfill", "list")
         status = place.corner.json("backfill", "status", ledger["backfill"])
@@ -97,7 +96,8 @@ def test_each_is_carried_out_by_a_worker(place: Place) -> None:
         assert registry.versions(store, "mrpc") == [1, 2, 3]  # both days have the same data
         needed = store.sizes("models/")
         store.put("quarantine/x/reason.txt", b"left over")
-        swept = carried_out(place, labels["collect-garbage/weekly"], {"delete": True, "grace_days": 0, "keep_days": 0})
+        rules = {"delete": True, "grace_days": 0, "keep_days": 0}
+        swept = carried_out(place, labels["collect-garbage/weekly"], {"asked": rules})
         assert swept.state_name == "Completed"
         assert not store.sizes("quarantine/")
         assert store.sizes("models/") == needed

@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from tasks.core.form import form
 from tasks.core.specs import Frozen
 
 
@@ -27,6 +28,8 @@ class BatchOptions(Frozen):
 
 class Batch(BatchOptions):
     """One batch: what a model says of every row of a file."""
+
+    model_config = ConfigDict(json_schema_extra=form("model", "input", "output", "text", "second", "keep", "part_rows"))
 
     model: Annotated[
         str,

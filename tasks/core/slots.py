@@ -17,17 +17,13 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.core.catalog import Trainable
 from tasks.core.keys import digest
-from tasks.core.specs import PACKAGED, Frozen, GlueRun, RunOptions, Training
+from tasks.core.specs import PACKAGED, Frozen, GlueRun, RunOptions, Seed, Training
 
 Every = Literal["day", "week", "month"]
 Mode = Literal["missing", "failed", "stale", "all"]  # which slots to run
 First = Literal["oldest", "newest"]
 DEPLOYMENT = "glue/on-demand"  # whose workers run slots
 STRIDE = {"day": relativedelta(days=1), "week": relativedelta(weeks=1), "month": relativedelta(months=1)}
-
-
-def _seed() -> tuple[int, ...]:
-    return (RunOptions().seed,)
 
 
 class SlotOptions(Frozen):
@@ -47,8 +43,8 @@ class SlotOptions(Frozen):
     checkpoints: Annotated[
         tuple[str, ...], Field(title="Checkpoints", min_length=1, description="as for a run, one or several")
     ] = (PACKAGED,)
-    seeds: Annotated[tuple[int, ...], Field(title="Seeds", min_length=1, description="one or several")] = Field(
-        default_factory=_seed
+    seeds: Annotated[tuple[Seed, ...], Field(title="Seeds", min_length=1, description="one or several")] = (
+        RunOptions().seed,
     )
 
     @field_validator("to")
@@ -66,6 +62,27 @@ class SlotOptions(Frozen):
         if len(set(chosen)) < len(chosen):
             raise ValueError("name each once")
         return chosen
+
+
+class Way(Frozen):
+    """How a backfill is carried out; nothing of it is part of its identity."""
+
+    mode: Annotated[
+        Mode,
+        Field(
+            title="Mode",
+            description="slots with a missing step; whose last attempt failed; that were done and lack a step since "
+            "(stale); or all",
+        ),
+    ] = "missing"
+    first: Annotated[First, Field(title="First", description="dates from the oldest on, or from the newest back")] = (
+        "oldest"
+    )
+    at_once: Annotated[int, Field(title="At once", ge=1, le=100, description="slots under way at a time")] = 2
+    stop_after: Annotated[
+        int, Field(title="Stop after", ge=0, description="failures, then no more slots are submitted; 0: never")
+    ] = 3
+    deployment: Annotated[str, Field(title="Deployment", description="whose workers run the slots")] = DEPLOYMENT
 
 
 class Backfill(SlotOptions):

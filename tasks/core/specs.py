@@ -11,10 +11,12 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.core.catalog import TRANSFER, Metric, Task
+from tasks.core.form import form, only_if
 
 StepName = Literal["fetch", "encode", "finetune", "evaluate", "register", "answer"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
 Format = Literal["csv", "jsonl", "parquet"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Precision = Literal["auto", "float32", "bfloat16"]
 NAME = r"^[a-z0-9][a-z0-9._-]{0,62}$"
 PACKAGED = "packaged:all-MiniLM-L6-v2"
@@ -27,7 +29,9 @@ class Frozen(BaseModel):
 
 
 class Training(Frozen):
-    """How to fine-tune. Names follow `transformers.TrainingArguments`."""
+    """How to fine-tune. Names follow transformers.TrainingArguments."""
+
+    model_config = ConfigDict(json_schema_extra=form(rule=only_if("strategy", "frozen", "init", "pretrained")))
 
     strategy: Annotated[
         Literal["full", "frozen"],
@@ -107,9 +111,7 @@ class SuiteOptions(Frozen):
 class RunOptions(SuiteOptions):
     """All of a request but its task and training."""
 
-    seed: Annotated[
-        int, Field(title="Seed", ge=0, lt=2**32, description="of the head, the order of examples and dropout")
-    ] = 42
+    seed: Annotated[Seed, Field(title="Seed", description="of the head, the order of examples and dropout")] = 42
     name: Annotated[
         str, Field(title="Model name", pattern=r"^$|" + NAME, description="in the registry; empty: the task's name")
     ] = ""
@@ -117,6 +119,13 @@ class RunOptions(SuiteOptions):
 
 class GlueRun(RunOptions):
     """One run: fine-tune a checkpoint on a GLUE task and register the result."""
+
+    model_config = ConfigDict(
+        json_schema_extra=form(
+            *("task", "data", "checkpoint", "seed", "training", "name", "as_of", "transfer", "force"),
+            rule=only_if("transfer", True, "task", *TRANSFER),
+        )
+    )
 
     task: Annotated[
         Task, Field(title="Task", description="GLUE configuration, or own for data with columns of your own")
@@ -148,7 +157,7 @@ class OwnData(Frozen):
     labels: Annotated[tuple[str, ...], Field(description="their order; empty: sorted")] = ()
     metric: Metric | None = None  # the headline
     share: Annotated[float, Field(gt=0, lt=1, description="of the rows for validation")] = 0.1
-    split_seed: Annotated[int, Field(ge=0, lt=2**32, description="of that share")] = 0
+    split_seed: Annotated[Seed, Field(description="of that share")] = 0
     train: str = ""
     validation: str = ""
     test: str = ""

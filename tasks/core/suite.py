@@ -6,16 +6,19 @@ cells(Suite(tasks=("rte", "mnli"), seeds=(1, 2), transfer=True))
 
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from tasks.core.catalog import TRAINABLE, TRANSFER, Trainable
-from tasks.core.specs import GlueRun, SuiteOptions, Training
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+from tasks.core.form import form
+from tasks.core.specs import GlueRun, Seed, SuiteOptions, Training
 
 
 class Suite(SuiteOptions):
     """One request for many runs that differ in task and seed alone."""
+
+    model_config = ConfigDict(
+        json_schema_extra=form("tasks", "data", "checkpoint", "seeds", "training", "as_of", "transfer", "force")
+    )
 
     tasks: Annotated[
         tuple[Trainable, ...], Field(title="Tasks", min_length=1, description="GLUE configurations; all nine if none")
