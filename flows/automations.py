@@ -15,13 +15,17 @@ from prefect.events.actions import CallWebhook, ChangeFlowRunState
 from prefect.events.schemas.automations import Automation, AutomationCore, EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
 
+from flows.verdict import REFUSED
 from tasks.core.errors import WrongRequest
 
 BEATS = 3  # heartbeats that may be missed
 RUN = "prefect.flow-run"
 RESUMING = "Resuming"
-SILENT, RESUMED, TOLD = "silent runs are crashed", "crashed runs are resumed", "failures are told"
-PAYLOAD = '{"event": "{{ event.event }}", "run": "{{ event.resource.name }}", "id": "{{ event.resource.id }}"}'
+SILENT, RESUMED = "silent runs are crashed", "crashed runs are resumed"
+FAILURES, REFUSALS = "failures are told", "refused promotions are told"
+ALL = (SILENT, RESUMED, FAILURES, REFUSALS)
+TOLD = """{"event": {{ event.event | tojson }}, "name": {{ event.resource.name | tojson }},
+"id": {{ event.resource.id | tojson }}, "payload": {{ event.payload | tojson }}}"""  # what a webhook hears
 
 
 def webhook(client: SyncPrefectClient, name: str) -> UUID | None:
@@ -68,6 +72,7 @@ def automations(
         expect={f"{RUN}.Failed", f"{RUN}.Crashed"},
         for_each={"prefect.resource.id"},
     )
+    refused = EventTrigger(expect={REFUSED}, for_each={"prefect.resource.id"})  # whoever asked, wherever
     crash = ChangeFlowRunState(state=StateType.CRASHED, message=f"gave no sign of life for {silence:.0f} s")
     resume = ChangeFlowRunState(
         state=StateType.SCHEDULED, name=RESUMING, message="goes on from what was finished or saved"
@@ -76,14 +81,15 @@ def automations(
     if resumptions:
         found.append(AutomationCore(name=f"{name}: {RESUMED}", trigger=crashed, actions=[resume]))
     if tell:
-        call = CallWebhook(block_document_id=tell, payload=PAYLOAD)
-        found.append(AutomationCore(name=f"{name}: {TOLD}", trigger=failed, actions=[call]))
+        call = CallWebhook(block_document_id=tell, payload=TOLD)
+        found.append(AutomationCore(name=f"{name}: {FAILURES}", trigger=failed, actions=[call]))
+        found.append(AutomationCore(name=f"{name}: {REFUSALS}", trigger=refused, actions=[call]))
     return found
 
 
 def create(client: SyncPrefectClient, name: str, wanted: Collection[AutomationCore]) -> None:
     """Create the automations, update those that are there, and remove the one that is no longer wanted."""
-    there = {each.name: each.id for what in (SILENT, RESUMED, TOLD) for each in _named(client, f"{name}: {what}")}
+    there = {each.name: each.id for what in ALL for each in _named(client, f"{name}: {what}")}
     for automation in wanted:
         said = automation.model_dump(mode="json", exclude={"owner_resource"})
         whole = AutomationCore.model_validate(said)  # an update sends only what was set

@@ -31,7 +31,9 @@ class Options(Frozen):
     active: Annotated[bool, Field(description="schedules start runs; else they are paused")] = False
     heartbeat: Annotated[int, Field(ge=30, le=3600, description="seconds; a run silent for three has crashed")] = 60
     resumptions: Annotated[int, Field(ge=0, le=10, description="times that a crashed run is resumed")] = 3
-    webhook: Annotated[str, Field(description="Webhook block that is called when a run has failed")] = ""
+    webhook: Annotated[str, Field(description="Webhook block, called when a run failed or a promotion was refused")] = (
+        ""
+    )
 
 
 DEFAULTS, POOL = Options(), pools.Pool()

@@ -52,6 +52,7 @@ class Declared(Frozen):
     name: Annotated[str, Field(pattern=NAME)]
     entrypoint: Annotated[str, Field(pattern=r"^flows\.\w+\.\w+$")]
     description: str
+    tags: tuple[str, ...] = ()
     parameters: dict[str, Any]
     schedules: Annotated[tuple[Schedule, ...], Field(max_length=1)]
     concurrency_limit: ConcurrencyLimitConfig
@@ -118,7 +119,7 @@ def _check(each: Declared, choices: Choices) -> None:
 
 
 def built(each: Declared, choices: Choices) -> RunnerDeployment:
-    """The deployment in Prefect's words. Without tags, which cost each task of each run a request."""
+    """The deployment in Prefect's words."""
     options: dict[str, Any] = {}
     if choices.where:
         options["work_pool_name"] = choices.where.pool
@@ -126,6 +127,7 @@ def built(each: Declared, choices: Choices) -> RunnerDeployment:
     return each.flow.to_deployment(  # type: ignore[return-value]  # sync, as we are
         each.name,
         description=each.description,
+        tags=list(each.tags),
         parameters=each.parameters,
         schedules=[
             Cron(schedule.cron, timezone=choices.timezone, active=choices.active, slug=each.name)

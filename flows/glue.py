@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
-from flows.shown import metered, show
+from flows.shown import metered, show, tag
 from tasks.core import runs, trackers
 from tasks.core.ancestor import ancestor
 from tasks.core.artifact import Outcome
@@ -36,6 +36,7 @@ TASKS = {"fetch": fetch, "encode": encode, "finetune": finetune, "evaluate": eva
 def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, and a quick run in the UI needs a default
     """Fine-tune a checkpoint on a GLUE task and register the result. Steps that are there already are reused."""
     known = settings()
+    tag(run)
     trackers.named(known)
     planned = plan(run)
     store_of(known).check()

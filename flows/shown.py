@@ -2,8 +2,9 @@
 
     with metered("mrpc-seed42"): …   ->  a progress artifact `progress-mrpc-seed42`: 17 %, "train 120 of 690 steps"
     show(planned, result)            ->  an artifact `glue-mrpc-seed42`, whose history is that of the same request
+    tag(request)                     ->  on the flow run: task:mrpc, data:sample, checkpoint:all-MiniLM-L6-v2
 
-A run that reused everything writes neither: its page is the one of the run that built it.
+A run that reused everything writes no page and has no meter: its page is the one of the run that built it.
 """
 
 import logging
@@ -15,12 +16,15 @@ from threading import Event, Thread
 from typing import Any, cast
 from uuid import UUID
 
+from prefect.runtime import flow_run
+
 from tasks.core.plan import Plan
 from tasks.core.progress import Progress, also_listening
+from tasks.core.specs import GlueRun
 
 EVERY = 5.0  # seconds between two looks of the UI's meter at the work, the first included
 log = logging.getLogger("tasks.shown")
-FOREIGN = re.compile(r"[^\w:/@.+=, -]")  # neither pipe, quote, bracket nor backtick of a name reaches the page
+FOREIGN = re.compile(r"[^\w:/@.+=, ()-]")  # neither pipe, quote, square bracket nor backtick reaches the page
 
 
 @contextmanager
@@ -69,16 +73,34 @@ class _Meter:
             log.warning("progress is not shown: %s", error)
 
 
+def tag(request: GlueRun) -> None:
+    """Add to the flow run what the UI's list of runs is to be filtered by. The steps have no tags: Prefect asks its
+    server for a slot of each tagged task run, which is a request a step."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags(request)}))
+
+
+def tags(request: GlueRun) -> tuple[str, ...]:
+    """Task, where the data is from, and the checkpoint without its folder, scheme and revision."""
+    source = request.data.partition(":")[0]
+    checkpoint = request.checkpoint.partition(":")[2].partition("@")[0].rstrip("/")
+    name = checkpoint.removeprefix("//") if request.checkpoint.startswith("hf:") else checkpoint.rpartition("/")[2]
+    return f"task:{request.task}", f"data:{source}", f"checkpoint:{name}"
+
+
 def show(planned: Plan, result: Mapping[str, Any]) -> None:
     """Write the page, unless every step was reused."""
     if any(step["state"] == "built" for step in result["steps"]):
         from prefect.artifacts import create_markdown_artifact
 
         key = f"glue-{planned.request.task}-seed{planned.request.seed}"
-        create_markdown_artifact(page(planned, result), key=key, description=f"registered as {_label(result)}")
+        text = page(planned, result, flow_run.id)
+        create_markdown_artifact(text, key=key, description=f"registered as {_label(result)}")
 
 
-def page(planned: Plan, result: Mapping[str, Any]) -> str:
+def page(planned: Plan, result: Mapping[str, Any], run: str) -> str:
     """The page in Markdown, with the lineage as a mermaid graph."""
     parts = [
         f"# {planned.request.task}, seed {planned.request.seed}: {_label(result)}",
@@ -86,9 +108,20 @@ def page(planned: Plan, result: Mapping[str, Any]) -> str:
         _scores(result),
         _steps(result),
         f"```mermaid\n{lineage(planned, result)}\n```",
-        f"model `{plain(result['model']['uri'])}` · `glueflow models show {_label(result)}`",
+        _links(result, run),
     ]
     return "\n\n".join(filter(None, parts))
+
+
+def _links(result: Mapping[str, Any], run: str) -> str:
+    """Where all of it is. The run's address is relative: it holds in both UIs, under whatever name the server has."""
+    uri = plain(result["model"]["uri"])
+    rows = {
+        "run": f"[this run with its log](../../runs/flow-run/{run}?tab=Logs)",
+        "model": f"`{uri}` · `glueflow models show {_label(result)}`",
+        "report": f"`{uri}/README.md`, the model card · `{uri}/provenance.json`",
+    }
+    return "\n".join(["| where | |", "|---|---|", *(f"| {name} | {what} |" for name, what in rows.items())])
 
 
 def _scores(result: Mapping[str, Any]) -> str:

@@ -1,4 +1,8 @@
-"""A verdict in Prefect's UI: a markdown artifact, where a server is configured or the local one runs."""
+"""A verdict in Prefect's UI: a markdown artifact, where a server is configured or the local one runs.
+
+A refusal is an event too, `glueflow.promotion.refused` of `glueflow.model.<name>`, with the verdict as its payload, for
+automations such as that of `glueflow deploy --webhook`.
+"""
 
 import os
 import re
@@ -8,6 +12,8 @@ from infra import stack
 from tasks.core.history import Move
 from tasks.core.settings import Settings
 from tasks.core.verdicts import Verdict
+
+REFUSED = "glueflow.promotion.refused"
 
 
 def publish(known: Settings, verdict: Verdict, move: Move | None) -> None:
@@ -25,8 +31,24 @@ def publish(known: Settings, verdict: Verdict, move: Move | None) -> None:
     title = f"{verdict.name}@{verdict.version} as {verdict.alias}: {outcome(verdict, move)}"
     try:
         create_markdown_artifact(markdown(verdict, move), key=key, description=title)
+        if move is None:
+            _tell_refusal(verdict)
     except HTTPError as error:
-        screen.say(f"the verdict is not shown in the UI: {address} did not take it ({error})")
+        screen.say(f"the verdict is not shown in the UI and not told: {address} did not take it ({error})")
+
+
+def _tell_refusal(verdict: Verdict) -> None:
+    """Sent at once and answered, where Prefect's `emit_event` would send it later and say nothing if it cannot."""
+    from prefect.client.orchestration import get_client
+    from prefect.events import Event
+
+    resource = {
+        "prefect.resource.id": f"glueflow.model.{verdict.name}",
+        "prefect.resource.name": f"{verdict.name}@{verdict.version}",
+    }
+    event = Event(event=REFUSED, resource=resource, payload=verdict.model_dump(mode="json"))
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/events", json=[event.model_dump(mode="json")])
 
 
 def outcome(verdict: Verdict, move: Move | None) -> str:

@@ -15,7 +15,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.logging import get_run_logger
 from prefect.logging.handlers import APILogHandler
 from prefect.states import Completed, Crashed
 
@@ -61,7 +60,6 @@ def perform(
     known = settings()
     work = build or partial(run_step, known, step)
     outcome = get_or_build(store_of(known), known, step, inputs, work, force, check)
-    get_run_logger().info("%s %s: %s %s", step.step, step.key[:12], outcome.state, outcome.reason)
     if outcome.state == "reused":
         return Completed(name="Cached", message=f"reused {step.folder}", data=outcome)
     return Completed(message=f"built {step.folder}: {outcome.reason}", data=outcome)

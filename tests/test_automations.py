@@ -1,6 +1,8 @@
 """What starts, resumes and tells of runs by itself: real workers, real schedules, the server's automations."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
@@ -15,9 +17,11 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Crashed, Failed, Pending, Running
 
 from infra.stack import Stack
+from tasks.core import verdicts
 from tests.conftest import make_corner, stack_home
 from tests.served import ENDED, Place
 from tests.test_process import saved, trained, until
+from tests.test_promotion import version
 
 
 @pytest.fixture
@@ -44,7 +48,9 @@ def starter(place: Place) -> str:
 def test_garbage_is_collected_by_a_run(place: Place) -> None:
     place.corner.store.put("quarantine/x/reason.txt", b"left over")
     place.deploy(
-        entrypoint="flows.collect.collect", parameters={"delete": True, "grace_days": 0, "keep_days": 0}, schedules=[]
+        entrypoint="flows.collect.collect",
+        parameters={"asked": {"delete": True, "grace_days": 0, "keep_days": 0}},
+        schedules=[],
     )
     run = place.start(f"collect-garbage/{place.name}")
     with place.worker():
@@ -73,7 +79,9 @@ def test_a_crashed_run_is_resumed_a_bounded_number_of_times(place: Place) -> Non
     assert place.state(run) == "Crashed"
 
 
-def test_a_failure_calls_the_webhook(place: Place) -> None:
+@contextmanager
+def listening(place: Place) -> Iterator[Queue[Any]]:
+    """What a local receiver hears by way of a Webhook block of the place's name."""
     heard: Queue[Any] = Queue()
 
     class Listener(BaseHTTPRequestHandler):
@@ -89,13 +97,25 @@ def test_a_failure_calls_the_webhook(place: Place) -> None:
         with temporary_settings({PREFECT_API_URL: place.stack.api_url}):
             Webhook(url=f"http://127.0.0.1:{server.server_port}").save(place.name)
         place.deploy("--webhook", place.name, schedules=[])
+        yield heard
+        server.shutdown()
+
+
+def test_a_failure_and_a_refusal_call_the_webhook(place: Place, tmp_path: Path) -> None:
+    poor = version(place.corner, tmp_path, 195)
+    with listening(place) as heard:
         run = place.start(f"glue/{place.name}")
         with place.asking() as client:
             client.set_flow_run_state(run.id, Failed(message="no good"), force=True)
         told = heard.get(timeout=60)
-        server.shutdown()
-    assert told["event"] == "prefect.flow-run.Failed"
-    assert told["id"] == f"prefect.flow-run.{run.id}"
+        assert told["event"] == "prefect.flow-run.Failed"
+        assert told["id"] == f"prefect.flow-run.{run.id}"
+        place.corner.glueflow("models", "promote", poor.label, status=1)
+        told = heard.get(timeout=60)
+    assert (told["event"], told["id"], told["name"]) == ("glueflow.promotion.refused", "glueflow.model.rte", poor.label)
+    (kept,) = verdicts.kept(place.corner.store, "rte", poor.version)
+    assert told["payload"] == kept.model_dump(mode="json")
+    assert told["payload"]["numbers"]["low"] < 0
 
 
 @pytest.mark.slow

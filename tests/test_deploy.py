@@ -29,7 +29,7 @@ def place(stack: Stack, tiny: Path, tmp_path: Path) -> Place:
 
 
 def test_deploying_again_changes_nothing(place: Place) -> None:
-    (row,) = place.deploy("--timezone", "Europe/Berlin")
+    (row,) = place.deploy("--timezone", "Europe/Berlin", tags=["training"])
     before = pictured(place)
     assert [before["deployment"]["id"]] == [row["id"]]
     (schedule,) = before["schedules"]
@@ -38,12 +38,12 @@ def test_deploying_again_changes_nothing(place: Place) -> None:
     assert before["limit"] == 1
     assert before["deployment"]["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
     assert before["deployment"]["parameters"] == {"run": place.run}
-    assert before["deployment"]["tags"] == []
+    assert before["deployment"]["tags"] == ["training"]
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert commit.startswith(before["deployment"]["version"].removesuffix("+changes"))
     assert len(before["automations"]) == 2
     assert before["pool"][1] == "process"
-    place.deploy("--timezone", "Europe/Berlin")
+    place.deploy("--timezone", "Europe/Berlin", tags=["training"])
     assert pictured(place) == before
     place.deploy("--timezone", "Asia/Tokyo", "--active", "--resumptions", "0")
     after = pictured(place)

@@ -8,12 +8,13 @@ from uuid import uuid4
 import pytest
 from prefect.artifacts import Artifact
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterId
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 from flows import shown
 from infra.stack import Stack
 from tasks.core.progress import Progress, listening, report
+from tasks.core.specs import GlueRun
 from tests.conftest import Corner, make_corner
 from tests.test_process import until
 
@@ -51,6 +52,29 @@ def test_the_page_holds_scores_steps_and_lineage(stack: Stack, result: Any) -> N
     assert "The data are made up" in text
     assert f"glueflow models show mrpc@{result['model']['version']}" in text
     assert text.count("```mermaid") == 1
+    assert f"`{result['model']['uri']}/README.md`" in text
+    assert f"](../../runs/flow-run/{page.flow_run_id}?tab=Logs)" in text
+
+
+def test_a_run_can_be_found_by_its_tags_and_its_steps_have_none(stack: Stack, result: Any, tiny: Path) -> None:
+    (page,) = pages(stack, f"glue-mrpc-seed{SEED}")
+    with temporary_settings({PREFECT_API_URL: stack.api_url}), get_client(sync_client=True) as client:
+        run = client.read_flow_run(page.flow_run_id)  # type: ignore[arg-type]
+        steps = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+    assert set(run.tags) == {"task:mrpc", "data:sample", f"checkpoint:{tiny.name}"}
+    assert [step.tags for step in steps] == [[]] * 5
+
+
+@pytest.mark.parametrize(
+    ("request_", "tagged"),
+    [
+        (GlueRun(), ("task:mrpc", "data:hf", "checkpoint:all-MiniLM-L6-v2")),
+        (GlueRun(checkpoint="hf://a/b@0123", data="s3://c/d"), ("task:mrpc", "data:s3", "checkpoint:a/b")),
+        (GlueRun(task="rte", checkpoint="file:/x/y/", data="sample:8"), ("task:rte", "data:sample", "checkpoint:y")),
+    ],
+)
+def test_tags_name_task_source_and_checkpoint(request_: GlueRun, tagged: tuple[str, ...]) -> None:
+    assert shown.tags(request_) == tagged
 
 
 def test_a_run_that_reused_everything_writes_no_page(user: Corner, stack: Stack, result: Any, tiny: Path) -> None:
@@ -63,6 +87,7 @@ def test_a_run_that_reused_everything_writes_no_page(user: Corner, stack: Stack,
 def test_names_cannot_break_out_of_the_page() -> None:
     hostile = 'hf://a/b"]|<script>`x`\n| y ' + "0123456789abcdef" * 4
     assert not re.search(r'[|<>"\]`\n]', shown.plain(hostile))
+    assert shown.plain("never built with name again (there is rte)") == "never built with name again (there is rte)"
     assert "0123456789ab" in shown.plain(hostile)
     assert "0123456789abc" not in shown.plain(hostile)
 
