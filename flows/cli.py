@@ -3,6 +3,7 @@
 import re
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter, validators
@@ -82,9 +83,13 @@ def plan(
 ) -> None:
     """Say which steps a run would reuse and which it would build, and why; nothing is built."""
     from flows.preview import preview
+    from tasks.core.plan import plan as planned
 
     request = _request(task, options, training)
-    result = preview(request, services.store(settings()))
+    with ThreadPoolExecutor(1) as beside:  # a checkpoint's digest takes as long as to open the store
+        steps = beside.submit(planned, request)
+        store = services.store(settings())
+        result = preview(steps.result(), store)
     if as_json:
         return screen.print_json(result)
     shown = [{**step, "reason": step["reason"].replace("), ", "),\n")} for step in result["steps"]]  # one a line

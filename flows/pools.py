@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
 from tasks.core.errors import WrongRequest
@@ -63,6 +62,8 @@ def template(kind: str) -> dict[str, Any]:
         from prefect.workers.process import ProcessWorker
 
         return ProcessWorker.get_default_base_job_template()
+    import yaml
+
     found: dict[str, Any] = yaml.safe_load((TEMPLATES / f"{kind}.yaml").read_text())
     return found
 

@@ -6,14 +6,12 @@ from tasks.core.ancestor import ancestor
 from tasks.core.artifact import find, why
 from tasks.core.errors import GlueflowError
 from tasks.core.manifest import Manifest
-from tasks.core.plan import plan
-from tasks.core.specs import GlueRun
+from tasks.core.plan import Plan
 from tasks.core.store import Store
 
 
-def preview(request: GlueRun, store: Store) -> dict[str, Any]:
+def preview(planned: Plan, store: Store) -> dict[str, Any]:
     """The plan as `glueflow plan --json` prints it; writes nothing."""
-    planned = plan(request)
     manifests: dict[str, Manifest] = {}
     lacking = ""
     try:
@@ -24,7 +22,7 @@ def preview(request: GlueRun, store: Store) -> dict[str, Any]:
     for step in planned.steps:
         finding = find(store, step, {name: manifests[name] for name in step.inputs if name in manifests})
         whole = all(name in manifests for name in step.inputs)
-        if finding.manifest and finding.state == "sound" and whole and step.step not in request.force:
+        if finding.manifest and finding.state == "sound" and whole and step.step not in planned.request.force:
             manifests[step.step] = finding.manifest
             steps.append({"name": step.step, "key": step.key, "state": "reuse", "reason": ""})
         else:
@@ -32,7 +30,7 @@ def preview(request: GlueRun, store: Store) -> dict[str, Any]:
             reason = lacking if lacking and "transfer" in step.inputs else reason
             steps.append({"name": step.step, "key": step.key, "state": "build", "reason": reason})
     return {
-        "task": request.task,
+        "task": planned.request.task,
         "data": planned.data.revision,
         "checkpoint": planned.checkpoint.revision,
         "steps": steps,

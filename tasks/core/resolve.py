@@ -17,7 +17,7 @@ from tasks.core import hub, own
 from tasks.core.catalog import glue_task
 from tasks.core.columns import refuse_missing
 from tasks.core.errors import WrongRequest
-from tasks.core.files import content_digest, entry
+from tasks.core.files import FileEntry, content_digest, entry
 from tasks.core.layout import files
 from tasks.core.places import dated, place
 from tasks.core.specs import PACKAGED, OwnData
@@ -93,17 +93,18 @@ def resolve_checkpoint(uri: str, needs_weights: bool = True) -> Pinned:
     scheme, _, rest = uri.partition(":")
     if uri == PACKAGED:
         folder = packaged_folder()
-        found = entry(folder, "model.safetensors").sha256
-        if found != PACKAGED_SHA256:
+        found = _entries(uri, folder, needs_weights)
+        weights = {file.path: file.sha256 for file in found}.get("model.safetensors")
+        if weights != PACKAGED_SHA256:
             raise WrongRequest.of(
-                "checkpoint", uri, f"its weights have SHA-256 {found} instead of {PACKAGED_SHA256}; reinstall"
+                "checkpoint", uri, f"its weights have SHA-256 {weights} instead of {PACKAGED_SHA256}; reinstall"
             )
-        return _folder(uri, folder, needs_weights)
+        return _pinned(uri, folder, found)
     if scheme == "hf" and rest.startswith("//"):
         return _hub(uri, rest[2:], "model")
     if scheme == "file" and rest:
         folder = Path(rest).expanduser().absolute()
-        pinned = _folder(uri, folder, needs_weights)
+        pinned = _pinned(uri, folder, _entries(uri, folder, needs_weights))
         if needs_weights:
             check_weights(folder)
         return pinned
@@ -117,7 +118,12 @@ def packaged_folder() -> Path:
     return Path(get_model_path())
 
 
-def _folder(uri: str, folder: Path, needs_weights: bool) -> Pinned:
+def _pinned(uri: str, folder: Path, found: list[FileEntry]) -> Pinned:
+    return Pinned(uri, f"sha256:{content_digest(found)}", f"file:{folder}")
+
+
+def _entries(uri: str, folder: Path, needs_weights: bool) -> list[FileEntry]:
+    """The files of a checkpoint, each read once; raises WrongRequest for a folder that holds none."""
     if not folder.is_dir():
         raise WrongRequest.of("checkpoint", uri, f"the folder {folder} does not exist")
     names = sorted(path.name for path in folder.iterdir() if path.is_file() and CHECKPOINT_FILES.match(path.name))
@@ -125,4 +131,4 @@ def _folder(uri: str, folder: Path, needs_weights: bool) -> Pinned:
         raise WrongRequest.of("checkpoint", uri, f"{folder / 'config.json'} does not exist")
     if needs_weights and not any(name.endswith(".safetensors") for name in names):
         raise WrongRequest.of("checkpoint", uri, f"{folder} holds no *.safetensors; pickled weights are not loaded")
-    return Pinned(uri, f"sha256:{content_digest(entry(folder, name) for name in names)}", f"file:{folder}")
+    return [entry(folder, name) for name in names]

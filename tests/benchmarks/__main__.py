@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks import cached, encode, registering, saving, validation
+from tests.benchmarks import cached, encode, memory, planning, registering, saving, training, validation, whole
 from tests.benchmarks.timing import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-WORK = (encode, validation, registering, cached, saving)
+WORK = (encode, validation, training, registering, planning, cached, whole, saving)
 LIBRARIES = ("datasets", "prefect", "tokenizers", "torch", "transformers")
 
 
@@ -24,7 +24,8 @@ def main() -> None:
         "| work | glueflow | peer | peer's time / ours |",
         "|---|---|---|---|",
     ]
-    text = "\n".join([*head, *map(Row.line, rows)]) + "\n"
+    peaks = ["", "| step on MRPC | peak memory of its process |", "|---|---|", *memory.measure()]
+    text = "\n".join([*head, *map(Row.line, rows), *peaks]) + "\n"
     RESULTS.write_text(text)
     print(text)
 

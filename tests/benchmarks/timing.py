@@ -21,10 +21,18 @@ class Row:
         return f"| {self.work} | {_seconds(self.ours)} | {self.peer}: {_seconds(self.theirs)} | {spread} |"
 
 
-def compare(work: str, ours: Callable[[], object], peer: str, theirs: Callable[[], object], runs: int = 3) -> Row:
-    """Time both `runs` times in turn, after one run of each that does not count."""
-    ours()
-    theirs()
+def compare(
+    work: str,
+    ours: Callable[[], object],
+    peer: str,
+    theirs: Callable[[], object],
+    runs: int = 3,
+    warm: bool = True,
+) -> Row:
+    """Time both `runs` times in turn; if `warm`, after one run of each that does not count."""
+    if warm:
+        ours()
+        theirs()
     pairs = [(_time(ours), _time(theirs)) for _ in range(runs)]
     return Row(work, peer, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
