@@ -6,6 +6,7 @@ The slots are days x four seeds on the same small data, so that four of them tra
 there. Each is a flow run of a deployment, in a process that the worker starts.
 """
 
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -23,7 +24,7 @@ from prefect.client.schemas.objects import FlowRun
 from infra import stack
 from tasks.core import registry
 from tasks.core.catalog import glue_task
-from tests.conftest import make_corner, make_tiny
+from tests.conftest import ROOT, make_corner, make_tiny
 from tests.fetched import classic, rows, write
 from tests.served import Place
 
@@ -36,7 +37,7 @@ PAGE = 200  # flow runs that the server hands out at once
 class Load:
     """What came of the slots, by the command, the ledger, Prefect's API and the bucket."""
 
-    said: dict[str, Any]
+    status: int
     ledger: dict[str, Any]
     runs: Sequence[FlowRun]
     built: Counter[str]
@@ -50,7 +51,7 @@ class Load:
         """What is not as it must be: one run for each slot, all ended well, nothing built twice."""
         seeds = min(SEEDS, slots)
         found = {
-            "the command says": (self.said["done"], slots),
+            "the command ended with": (self.status, 0),
             "the ledger says": (self.ledger.get("done", 0), slots),
             "flow runs": (len(self.runs), slots),
             "slots of flow runs": (len({run.idempotency_key for run in self.runs}), slots),
@@ -59,7 +60,8 @@ class Load:
             "built": (dict(self.built), dict.fromkeys(("finetune", "evaluate", "register"), seeds) | EACH_ONCE),
             "versions": (self.versions, seeds),
         }
-        return [f"{what}: {was}, not {wanted}" for what, (was, wanted) in found.items() if was != wanted]
+        failed = [f"{slip['slot']}: {slip['message']}" for slip in self.ledger["slots"] if slip["state"] != "done"]
+        return [f"{what}: {was}, not {wanted}" for what, (was, wanted) in found.items() if was != wanted] + failed
 
     def __str__(self) -> str:
         asleep = [(run.start_time - run.created).total_seconds() for run in self.runs if run.start_time and run.created]
@@ -84,17 +86,20 @@ def through(place: Place, slots: int, at_once: int, **environment: str) -> Load:
     asked = [
         *("--from", str(FIRST), "--to", str(last), "--every", "day", "--seeds", *seeds, "--epochs", "1", "--yes"),
         *("--data", data.rpartition("/")[0], "--checkpoints", place.run["checkpoint"], "--at-once", str(at_once)),
-        *("--deployment", f"glue/{place.name}"),
+        *("--deployment", f"glue/{place.name}", "--stop-after", "0", "--json"),
     ]
     with place.worker(**environment):
         start = time.monotonic()
-        said = place.corner.json("backfill", "run", *asked, **environment)
+        command = [sys.executable, "-m", "flows.cli", "backfill", "run", *asked]
+        known = {**place.corner.whole_environment(), **environment}
+        ran = subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, check=False)
         seconds = time.monotonic() - start
     store = place.corner.store
     manifests = [key for key in store.sizes("steps/") if key.endswith("/manifest.json")]
+    (ledger,) = place.corner.json("backfill", "list")
     return Load(
-        said,
-        place.corner.json("backfill", "status", said["backfill"]),
+        ran.returncode,
+        place.corner.json("backfill", "status", ledger["backfill"]),
         all_runs(place),
         Counter(key.split("/")[1] for key in manifests),
         len(registry.versions(store, "mrpc")),
