@@ -12,6 +12,7 @@ from tasks.core import runs, trackers
 from tasks.core.ancestor import ancestor
 from tasks.core.artifact import Outcome
 from tasks.core.errors import Damaged
+from tasks.core.gpus import enough
 from tasks.core.manifest import Manifest
 from tasks.core.plan import Plan, plan
 from tasks.core.settings import settings
@@ -40,6 +41,8 @@ def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, a
     trackers.named(known)
     planned = plan(run)
     store_of(known).check()
+    if not store_of(known).sizes(planned.step("finetune").folder):  # what is trained already needs no device
+        enough(known, run.training.devices)
     runs.begin(store_of(known), planned, known.lease)
     force: Collection[StepName] = run.force
     with metered(f"{run.task}-seed{run.seed}"):

@@ -14,6 +14,7 @@ from flows.models import Json
 from tasks.core.catalog import TRAINABLE, Trainable
 from tasks.core.command import command
 from tasks.core.errors import WrongRequest
+from tasks.core.gpus import at_once
 from tasks.core.plan import plan
 from tasks.core.score import glue_score
 from tasks.core.settings import settings
@@ -22,7 +23,9 @@ from tasks.core.suite import Suite, cells
 
 Tasks = Annotated[tuple[Trainable, ...], Parameter(consume_multiple=True, help="GLUE configurations.")]
 Seeds = Annotated[tuple[int, ...], Parameter(consume_multiple=True, help="One run a task and seed.")]
-Parallel = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=64), help="Runs at the same time.")]
+Parallel = Annotated[
+    int | None, Parameter(validator=validators.Number(gte=1, lte=64), help="Runs at once; one a GPU if not said.")
+]
 Submission = Annotated[Path | None, Parameter(help="Leaderboard zip to write, answered by each task's best seed.")]
 Against = Annotated[str | None, Parameter(help="Another checkpoint: run the same suite from it too, and compare.")]
 Options = Annotated[SuiteOptions, Parameter(name="*")]
@@ -34,7 +37,7 @@ def benchmark(
     *,
     tasks: Tasks = TRAINABLE,  # type: ignore[assignment]
     seeds: Seeds = (1, 2, 3),
-    max_parallel: Parallel = 1,
+    max_parallel: Parallel = None,
     submission: Submission = None,
     against: Against = None,
     options: Options = DEFAULTS,
@@ -50,6 +53,7 @@ def benchmark(
         from tasks.data.leaderboard import check
 
         check(submission)
+    max_parallel = max_parallel or at_once(settings(), training.devices)
     threads = settings().threads or (max(1, (os.cpu_count() or 1) // max_parallel) if max_parallel > 1 else 0)
     with services.prefect(settings()) as ui:
         from prefect.client.schemas.objects import State

@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import IO, Any, Protocol
 
-from tasks.core import trackers
+from tasks.core import gpus, trackers
 from tasks.core.errors import KINDS, GlueflowError, StepFailed
 from tasks.core.hold import scratch_folder
 from tasks.core.plan import PlannedStep
@@ -33,6 +33,7 @@ from tasks.core.store import Store
 
 ERROR_LINES = 20
 LOOK = 1.0  # seconds between two looks at whether the caller lives
+TOGETHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")  # of processes that the caller is one of, not ours
 PATIENCE = 25.0  # seconds from SIGTERM to SIGKILL, within which a training saves and uploads its state
 
 
@@ -53,6 +54,7 @@ class Request:
     resume: str = ""  # folder of a saved state to go on from
     report_to: tuple[str, ...] = ()  # trackers
     run_name: str = ""  # in trackers
+    devices: int = 1  # processes that share the work, each with a device of its own
 
 
 class Keeping(Protocol):
@@ -91,16 +93,20 @@ def run_step(
             resume=str(resume) if step_saved else "",
             report_to=trackers.named(settings),
             run_name=f"{step.spec.task}-{step.key[:12]}",
+            devices=getattr(step.spec, "devices", 1),
         )
         return run_process(settings, request, folder, Uploads(saves, step.key) if saves else None)
 
 
 def run_process(settings: Settings, request: Request, folder: Path, keeping: Keeping | None) -> dict[str, Any]:
     """As `run_step`, for a request that is made already; what the child hands over goes to `keeping`."""
+    gpus.enough(settings, request.devices)
     (folder / "request.json").write_text(json.dumps(asdict(request)))
     command = [sys.executable, "-m", "tasks.steps", request.step, f"{folder}/request.json"]
     environment = _environment(settings, str(folder), request)
-    answer, status, errors = _run(command, str(folder), environment, keeping)
+    with gpus.held(settings, request.step, request.devices, request.run_name or request.step) as mine:
+        environment |= mine.environment
+        answer, status, errors = _run(command, str(folder), environment, keeping, mine.descriptors)
     if answer is None:
         failed = StepFailed(f"{request.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
         failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
@@ -112,7 +118,11 @@ def run_process(settings: Settings, request: Request, folder: Path, keeping: Kee
 
 
 def _run(
-    command: list[str], folder: str, environment: dict[str, str], keeping: Keeping | None
+    command: list[str],
+    folder: str,
+    environment: dict[str, str],
+    keeping: Keeping | None,
+    inherited: tuple[int, ...],
 ) -> tuple[dict[str, Any] | None, int, list[str]]:
     """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
     child = subprocess.Popen(
@@ -123,6 +133,7 @@ def _run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        pass_fds=inherited,
     )
     assert child.stdout is not None  # noqa: S101  # both are pipes
     assert child.stderr is not None  # noqa: S101
@@ -177,6 +188,8 @@ def _environment(settings: Settings, folder: str, request: Request) -> dict[str,
     """The caller's environment; without credentials of S3 for a step that has no use for them."""
     from_bucket = any(source.startswith("s3://") for source in request.sources.values())
     environment = {name: value for name, value in os.environ.items() if from_bucket or not name.startswith("AWS_")}
+    for name in TOGETHER:
+        environment.pop(name, None)
     environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     environment |= trackers.environment(request.report_to, settings.home / "trackers", request.run_name)
     if settings.threads:
@@ -185,10 +198,11 @@ def _environment(settings: Settings, folder: str, request: Request) -> dict[str,
     return environment
 
 
-def leave_with(parent: int) -> None:
-    """Leave when the caller is gone, even if it was killed: nobody waits for the result any more."""
+def leave_with(parent: int, last: Callable[[], None] = lambda: None) -> None:
+    """Do `last` and leave when the caller is gone, even if it was killed: nobody waits for the result any more."""
     while os.getppid() == parent:
         time.sleep(LOOK)
+    last()
     os._exit(1)
 
 

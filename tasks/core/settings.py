@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         float, Field(gt=0, le=1, description="share of a training's time that saving and uploading its state may take")
     ] = 0.05
     device: Annotated[str, Field(pattern="^(auto|cpu|cuda)$", description="where to train")] = "auto"
+    gpus: Annotated[int | None, Field(ge=1, le=64, description="GPUs to use; those that nvidia-smi lists if unset")] = (
+        None
+    )
     threads: Annotated[int, Field(ge=0, le=1024, description="CPU threads of a step; 0: one a core")] = 0
     eval_batch_size: Annotated[int, Field(ge=1, le=4096, description="rows per batch of evaluation")] = 64
 

@@ -43,6 +43,9 @@ class Training(Frozen):
     ] = "pretrained"
     epochs: Annotated[int, Field(title="Epochs", ge=1, le=100, description="passes over the training set")] = 3
     batch_size: Annotated[int, Field(title="Batch size", ge=1, le=1024, description="examples per step")] = 16
+    devices: Annotated[
+        int, Field(title="Devices", ge=1, le=64, description="GPUs, or processes on a CPU, that share each batch")
+    ] = 1
     learning_rate: Annotated[float, Field(title="Learning rate", gt=0, le=1, description="peak of AdamW")] = 5e-5
     lr_scheduler: Annotated[
         Literal["linear", "cosine", "constant"],
@@ -69,9 +72,11 @@ class Training(Frozen):
     ] = "auto"
 
     @model_validator(mode="after")
-    def _something_must_learn(self) -> Self:
+    def _something_must_learn_on_each_device(self) -> Self:
         if (self.strategy, self.init) == ("frozen", "random"):
             raise ValueError("strategy frozen needs init pretrained: a frozen random encoder learns nothing")
+        if self.batch_size % self.devices:
+            raise ValueError(f"devices {self.devices} does not divide batch_size {self.batch_size}, which they share")
         return self
 
 
@@ -189,6 +194,7 @@ class FinetuneSpec(Frozen):
     strategy: Literal["full", "frozen"]
     epochs: int
     batch_size: int
+    devices: int
     learning_rate: float
     lr_scheduler: Literal["linear", "cosine", "constant"]
     warmup: float

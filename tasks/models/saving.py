@@ -5,7 +5,7 @@
 
 A state is saved every `every` seconds, and never more often than its cost allows: saving and uploading together take
 at most that `share` of the time, even if training stood still meanwhile. The first one's cost is guessed from its size.
-SIGTERM saves at the next step's end.
+SIGTERM saves at the next step's end. Of several processes the first decides for all.
 """
 
 import json
@@ -20,6 +20,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from tasks.core.errors import Preempted
 from tasks.core.progress import Saved, hand_over
+from tasks.models import ranks
 from tasks.models.trainer import ResumableTrainer
 
 RATE = 40e6  # bytes a second that can at least be saved and uploaded
@@ -31,12 +32,13 @@ class Saving(TrainerCallback):
 
     def __init__(self, trainer: ResumableTrainer, outbox: Path, every: float, share: float) -> None:
         self.trainer, self.outbox, self.every, self.share = trainer, outbox, every, share
-        self.told = False  # to end
+        self.told = False  # to end, by a signal
+        self.leaving = False  # all of the training's processes do
         self.handed: Path | None = None
         self.last = self.begun = time.monotonic()
         self.cost = state_size(trainer) / RATE  # seconds
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._tell)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN if ranks.rank() else self._tell)
 
     def _tell(self, *_: Any) -> None:
         self.told = True
@@ -56,30 +58,36 @@ class Saving(TrainerCallback):
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if state.global_step % (state.max_steps // state.num_train_epochs) == 0:
             return  # the epoch's evaluation comes first; a state before it would go on without it
-        if self.told or self.due():
+        if self._asked():
             self._begin()
             control.should_save = True
 
     def on_epoch_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.trainer.whole = False
-        if not control.should_training_stop and (self.told or self.due()):
+        if not control.should_training_stop and self._asked():
             self._begin()
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        if self.told:
+        (self.leaving,) = ranks.first_says(self.told)
+        if self.leaving:
             raise Preempted(f"finetune: told to end in the evaluation after step {state.global_step}; run again")
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if control.should_training_stop:
             return  # what remains is to write the result
-        if self.trainer.whole:
+        if self.trainer.whole and ranks.rank() == 0:
             self.handed = pack(Path(args.output_dir), state, self.outbox)
             self.last = time.monotonic()
             hand_over(Saved(state.global_step, str(self.handed)))
-        if self.told:
+        if self.leaving:
             raise Preempted(f"finetune: told to end at step {state.global_step} of {state.max_steps}; run again")
+
+    def _asked(self) -> bool:
+        """Whether to save here."""
+        self.leaving, due = ranks.first_says(self.told, self.told or self.due())
+        return due
 
     def _begin(self) -> None:
         self.trainer.whole, self.begun = True, time.monotonic()

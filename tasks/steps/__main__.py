@@ -1,6 +1,7 @@
 """Run one step on a bare machine: `python -m tasks.steps encode request.json`.
 
-The request is `tasks.core.process.Request` as JSON; progress and then the result come as JSON lines.
+The request is `tasks.core.process.Request` as JSON; progress and then the result come as JSON lines. A request for
+several devices starts as many processes like this one; the first of them speaks.
 """
 
 import errno
@@ -10,26 +11,33 @@ import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from tasks.core.errors import GlueflowError, disk_error
+from tasks.core.errors import GlueflowError, Preempted, disk_error
 from tasks.core.process import Request, leave_with
 from tasks.core.progress import listening
 from tasks.core.specs import SPECS
 
+RANK = int(os.environ.get("RANK", "0"))  # among the processes of one step
+TURN = 10.0  # seconds in which the first process can say what is wrong, before another that found it ends
+
 
 def main(step: str, path: Path) -> int:
-    Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the caller too, which then ends us in good order
     request = Request(**json.loads(path.read_text()))
+    if request.devices > 1 and "RANK" not in os.environ:
+        return _launch(step, path, request.devices)
+    Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     spec = SPECS[step].model_validate(request.spec)
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not end up among the progress lines
 
     def say(event: dict[str, Any]) -> None:
-        print(json.dumps(event), file=channel, flush=True)
+        if RANK == 0:
+            print(json.dumps(event), file=channel, flush=True)
 
     with listening(lambda progress: say(vars(progress)), lambda saved: say(vars(saved))):
         try:
@@ -46,7 +54,19 @@ def main(step: str, path: Path) -> int:
                 raise
             answer, status = _failure(disk_error(OSError(errno.ENOSPC, str(error)), Path(request.out)))
     say(answer)
+    if RANK and status not in (0, Preempted.exit_status):  # of the latter the first process has told this one
+        print(f"process {RANK}: {answer['error']['message']}", file=sys.stderr)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(TURN)  # whoever ends badly first has the others ended
     return status
+
+
+def _launch(step: str, path: Path, processes: int) -> int:
+    """The step in so many processes like this one, which end when the caller is gone."""
+    from tasks.models.launch import end_processes, launch
+
+    Thread(target=leave_with, args=(os.getppid(), end_processes), daemon=True).start()
+    return launch(processes, ["-m", "tasks.steps", step, str(path)])
 
 
 def _failure(error: GlueflowError) -> tuple[dict[str, dict[str, str]], int]:

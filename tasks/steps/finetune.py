@@ -1,7 +1,7 @@
 """Fine-tune: one training by `transformers.Trainer`, from a checkpoint to the weights of its best epoch.
 
 VERSION in tasks/core/plan.py · bit-exact on one kind of CPU, also when continued from a saved state
-identity: FinetuneSpec · not identity: device, threads, when it is saved, trackers
+identity: FinetuneSpec, with the number of devices · not identity: device, threads, when it is saved, trackers
 
     in   encoded train and validation splits, a checkpoint's folder; perhaps a model to start from instead of its
          weights ("transfer"), perhaps the state of a training that was cut off
@@ -32,6 +32,7 @@ from tasks.core.process import Request
 from tasks.core.specs import FinetuneSpec
 from tasks.data import table
 from tasks.data.definition import task_of
+from tasks.models import ranks
 from tasks.models.checkpoint import checkpoint_folder, load_classifier, load_tokenizer
 from tasks.models.device import device
 from tasks.models.metrics import predictions, scores
@@ -64,8 +65,10 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
         trainer.add_callback(EarlyStoppingCallback(spec.early_stopping))
     scratch = Path(trainer.args.output_dir)
     trainer.add_callback(Saving(trainer, scratch / "outbox", request.save_every, request.save_share))
-    resumed = unpack(Path(request.resume), scratch) if request.resume else None
-    trainer.train(resume_from_checkpoint=str(resumed) if resumed else None)
+    if request.resume and ranks.rank() == 0:
+        unpack(Path(request.resume), scratch)
+    ranks.wait()
+    trainer.train(resume_from_checkpoint=bool(request.resume))
     state = trainer.state
     history = [timeless(entry) for entry in state.log_history if "loss" in entry or "eval_loss" in entry]
     check_losses(history)
@@ -73,7 +76,8 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
     if not ended:
         raise StepFailed(f"finetune: stopped at step {state.global_step} of {state.max_steps}")
     trainer.finish()
-    save(trainer.model, tokenizer, Path(request.out))
+    if ranks.rank() == 0:
+        save(trainer.model, tokenizer, Path(request.out))
     best = max((entry for entry in history if "eval_loss" in entry), key=lambda entry: entry[f"eval_{task.headline}"])
     return {
         "steps": state.global_step,
@@ -87,6 +91,7 @@ def run(spec: FinetuneSpec, request: Request) -> dict[str, Any]:
         "history": history,
         "samples_per_second": round(last(state.log_history, "train_samples_per_second"), 2),
         "device": trainer.args.device.type,
+        "devices": ranks.size(),
         "path": "packed" if isinstance(trainer, PackedTrainer) else "plain",
         "why_plain": why_plain(model),
     }
@@ -117,9 +122,9 @@ def trainer_for(
 def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> TrainingArguments:
     """The spec in the words of `TrainingArguments`."""
     return TrainingArguments(
-        output_dir=tempfile.mkdtemp(),  # inside the request's folder, which goes with it
+        output_dir=output_dir(spec.devices),
         num_train_epochs=spec.epochs,
-        per_device_train_batch_size=spec.batch_size,
+        per_device_train_batch_size=spec.batch_size // spec.devices,
         per_device_eval_batch_size=request.eval_batch_size,
         learning_rate=spec.learning_rate,
         lr_scheduler_type=spec.lr_scheduler,
@@ -142,9 +147,15 @@ def training_arguments(spec: FinetuneSpec, request: Request, task: GlueTask) -> 
         run_name=request.run_name or None,
         project="glueflow",  # trackio's word for what the others are told by their environment
         disable_tqdm=True,
+        average_tokens_across_devices=False,  # a share's loss is its mean: tasks/models/ranks.py
         dataloader_pin_memory=False,
         restore_callback_states_from_checkpoint=True,  # how long the metric has not improved
     )
+
+
+def output_dir(devices: int) -> str:
+    """Inside the request's folder, which goes with it; the same one for all processes of the training."""
+    return tempfile.mkdtemp() if devices == 1 else f"{tempfile.gettempdir()}/training"
 
 
 def choice(rows: int, wanted: int) -> list[int] | None:
