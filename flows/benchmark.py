@@ -27,7 +27,8 @@ from tasks.core.ancestor import ancestor
 from tasks.core.artifact import find
 from tasks.core.command import command
 from tasks.core.errors import GlueflowError
-from tasks.core.plan import plan
+from tasks.core.manifest import Manifest
+from tasks.core.plan import Plan, plan
 from tasks.core.process import root
 from tasks.core.progress import Progress, report, turn
 from tasks.core.settings import settings
@@ -107,6 +108,15 @@ def reused(store: Store, request: GlueRun) -> Row | None:
     """The run's result if every step of it is there and sound; it is then kept from the collector like any run's."""
     planned = plan(request)
     runs.begin(store, planned, settings().lease)
+    manifests = there(store, planned)
+    if manifests is None:
+        return None
+    steps = [{"name": step.step, "key": step.key, "state": "reused", "seconds": 0.0} for step in planned.steps]
+    return {**summary(planned, manifests), "steps": steps}
+
+
+def there(store: Store, planned: Plan) -> dict[str, Manifest] | None:
+    """The entries of a run by step, if every one of them is there and sound; writes nothing."""
     try:
         manifests = ancestor(store, planned)
     except GlueflowError:
@@ -117,8 +127,7 @@ def reused(store: Store, request: GlueRun) -> Row | None:
         if finding.manifest is None or finding.state != "sound":
             return None
         manifests[step.step] = finding.manifest
-    steps = [{"name": step.step, "key": step.key, "state": "reused", "seconds": 0.0} for step in planned.steps]
-    return {**summary(planned, manifests), "steps": steps}
+    return manifests
 
 
 def carry_out(name: str, request: GlueRun, threads: int) -> Mapping[str, Any]:

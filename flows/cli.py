@@ -17,6 +17,7 @@ from flows.init import init
 from flows.models import Json
 from flows.models import app as models
 from flows.policies import policy
+from flows.reports import app as reports
 from flows.suite import benchmark
 from tasks.core import catalog
 from tasks.core.command import command
@@ -34,6 +35,7 @@ app.command(models)
 app.command(backfill)
 app.command(cache)
 app.command(policy)
+app.command(reports)
 app.command(benchmark)
 app.command(init)
 app.command(deploy.deploy)

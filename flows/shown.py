@@ -119,7 +119,8 @@ def _links(result: Mapping[str, Any], run: str) -> str:
     rows = {
         "run": f"[this run with its log](../../runs/flow-run/{run}?tab=Logs)",
         "model": f"`{uri}` · `glueflow models show {_label(result)}`",
-        "report": f"`{uri}/README.md`, the model card · `{uri}/provenance.json`",
+        "report": f"`glueflow report run {_label(result)} --open`",
+        "records": f"`{uri}/README.md`, the model card · `{uri}/provenance.json`",
     }
     return "\n".join(["| where | |", "|---|---|", *(f"| {name} | {what} |" for name, what in rows.items())])
 

@@ -38,6 +38,7 @@ class Bucket:
     ledgers: dict[str, frozenset[str]] = field(default_factory=dict)
     quarantine: set[str] = field(default_factory=set)
     leftovers: set[str] = field(default_factory=set)
+    reports: set[str] = field(default_factory=set)
     deleted: frozenset[str] = frozenset()
     uploads: list[Upload] = field(default_factory=list)
     upload_of: dict[str, str] = field(default_factory=dict)
@@ -116,6 +117,8 @@ def buckets(draw: st.DrawFn) -> Bucket:
         made.ledgers[put("backfills/nightly/ledger.json")] = draw(SUBSETS)
     if draw(st.booleans()):
         made.quarantine.add(put(f"quarantine/steps/fetch/{KEYS[0]}/20261123T000000/manifest.json"))
+    if draw(st.booleans()):
+        made.reports.add(put("reports/mrpc@1/0123456789abcdef.html"))
     for name in (
         "notes.txt",
         "steps/notes.txt",
@@ -174,9 +177,11 @@ def must_stay(bucket: Bucket) -> set[str]:
     stay |= {
         name for name, planned in bucket.runs.items() if age[name] < 50_000 or any(key in building for key in planned)
     }
-    stay |= {name for name in bucket.broken_runs if age[name] < 50_000}
+    stay |= {name for name in bucket.broken_runs | bucket.reports if age[name] < 50_000}
     ours = {*bucket.manifest_of, *bucket.file_of, *bucket.checkpoint_of, *bucket.lease_of, *bucket.runs}
-    return stay | (bucket.objects.keys() - ours - bucket.broken_runs - bucket.quarantine - bucket.leftovers)
+    return stay | (
+        bucket.objects.keys() - ours - bucket.broken_runs - bucket.quarantine - bucket.leftovers - bucket.reports
+    )
 
 
 @settings(max_examples=500)

@@ -31,6 +31,7 @@ OBJECTS = (
     "runs/20261123T150000.123456Z-3f9c1a.json",
     f"quarantine/steps/fetch/{KEY}/reason.txt",
     f"predictions/{KEY}/part-00000-0123456789abcdef.parquet",
+    "reports/mrpc@1/0123456789abcdef.html",
     f"pins/{KEY}.json",
     "models/other/claims/1.json",
     f"models/other/digests/{KEY}.json",
@@ -45,16 +46,16 @@ OBJECTS = (
 BUILT = {"steps", "checkpoints", "leases", "runs", "quarantine"}
 VERSIONED = {"attached", "claims", "digests", "evidence", "versions"}
 MOVED = {"aliases", "history", "verdicts"}
-EVERYTHING = {*BUILT, *VERSIONED, *MOVED, "predictions", "pins"}
+EVERYTHING = {*BUILT, *VERSIONED, *MOVED, "predictions", "reports", "pins"}
 MAY: dict[Role, dict[str, set[str]]] = {
     "worker": {
         "get": EVERYTHING,
-        "put": BUILT | VERSIONED | {"predictions"},
+        "put": BUILT | VERSIONED | {"predictions", "reports"},
         "delete": {"manifest", "checkpoints", "leases", "predictions"},
     },
     "promoter": {"get": {"steps", *VERSIONED, *MOVED}, "put": MOVED, "delete": VERSIONED - {"attached"}},
     "reader": {"get": VERSIONED | MOVED, "put": set(), "delete": set()},
-    "collector": {"get": EVERYTHING, "put": {"leases"}, "delete": BUILT | VERSIONED - {"digests"}},
+    "collector": {"get": EVERYTHING, "put": {"leases"}, "delete": BUILT | {"reports"} | VERSIONED - {"digests"}},
 }
 ROLES: tuple[Role, ...] = get_args(Role)
 

@@ -18,7 +18,7 @@ from typing import Literal, get_args
 from tasks.core.s3 import Aged, Upload
 from tasks.core.specs import STEPS
 
-Kind = Literal["entry", "stray", "checkpoint", "quarantine", "lease", "run", "upload", "leftover"]
+Kind = Literal["entry", "stray", "checkpoint", "quarantine", "lease", "run", "report", "upload", "leftover"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 WHY: dict[Kind, str] = {
     "entry": "no version, run, lease, pin or ledger leads to it",
@@ -27,6 +27,7 @@ WHY: dict[Kind, str] = {
     "quarantine": "damaged, and set aside",
     "lease": "its holder gave no sign of life",
     "run": "the record of a run that is no longer recent",
+    "report": "no longer recent; `glueflow report` makes it again from the records",
     "leftover": "left of a version that was deleted, or made for a registration that never came",
     "upload": "a multipart upload that was never finished; its bytes are not known",
 }
@@ -44,7 +45,8 @@ Keys = frozenset[str]
 
 @dataclass(frozen=True)
 class Rules:
-    """Seconds by the store's clock: nothing younger than `grace` is removed, runs younger than `keep` are roots."""
+    """Seconds by the store's clock: nothing younger than `grace` is removed, runs younger than `keep` are roots,
+    and reports younger than that stay."""
 
     grace: float = 86_400.0
     keep: float = 604_800.0
@@ -213,6 +215,8 @@ def _kind(reach: Reach, name: str) -> Kind | None:
         return "leftover" if ATTACHED.fullmatch(name) or version_of(name) in survey.deleted else None
     if match := LEASE.fullmatch(name):
         return None if match[1] in reach.living else "lease"
+    if name.startswith("reports/"):
+        return "report" if survey.objects[name].age >= reach.rules.keep else None
     if name.startswith("runs/") and (name in survey.runs or name in survey.unreadable):
         return None if survey.objects[name].age < reach.rules.keep or name in reach.recent else "run"
     key = built_key(name)
