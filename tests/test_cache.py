@@ -98,7 +98,7 @@ def test_an_entry_is_compared_with_the_one_before(user: Corner, keys: dict[str, 
     step = plan(GlueRun(data="sample:40")).steps[0]
     get_or_build(user.store, user.settings, step, {}, write)
     found = user.json("cache", "explain", step.key)
-    assert found["differences"] == [{"field": "data", "there": "sample:v1:32", "asked": "sample:v1:40"}]
+    assert found["differences"] == [{"field": "data", "there": "sample:v2:32", "asked": "sample:v2:40"}]
     assert found["nearest"]["key"] == keys["fetch"]
     user.store.delete(f"{step.folder}/manifest.json")
 

@@ -73,7 +73,7 @@ def test_the_hub_reads_every_result_and_each_is_the_records(made: Made, tmp_path
     assert all(result == again for result, again in zip(results, loaded.data.eval_results or [], strict=True))
     metrics = records["evaluate"].facts["metrics"]
     assert sorted(result.metric_value for result in results) == sorted(metrics.values())
-    assert {result.dataset_revision for result in results} == {"sample:v1:96"}
+    assert {result.dataset_revision for result in results} == {"sample:v2:96"}
     assert {result.dataset_type for result in results} == {"synthetic"}
     text = loaded.text
     for score in metrics.values():

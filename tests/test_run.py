@@ -58,7 +58,7 @@ def logged(stack: Stack, run: TaskRun) -> list[str]:
 
 def test_the_result_says_what_was_done(first: Any) -> None:
     assert first["task"] == "mrpc"
-    assert first["data"] == "sample:v1:64"
+    assert first["data"] == "sample:v2:64"
     assert findings.lines(first["data_report"])[0] == "data: synthetic; scores on them say nothing of a model"
     assert first["checkpoint"].startswith("sha256:")
     assert [step["name"] for step in first["steps"]] == STEPS
@@ -231,6 +231,6 @@ def test_the_registered_model_predicts_and_can_be_pulled(user: Corner, first: An
     listed = user.json("models", "list")
     assert {"name": "mrpc", "version": 1} in [{key: row[key] for key in ("name", "version")} for row in listed]
     shown = user.json("models", "show", "mrpc@1")
-    assert shown["record"]["data"] == "sample:v1:64"
+    assert shown["record"]["data"] == "sample:v2:64"
     assert shown["record"]["metrics"] == first["metrics"]
     assert shown["record"]["training"]["seed"] == 7

@@ -23,7 +23,7 @@ from tasks.core.places import dated, place
 from tasks.core.specs import PACKAGED, OwnData
 from tasks.core.weights import check_weights
 
-SAMPLE_VERSION = 1  # of the grammar behind tasks/data/sample.py
+SAMPLE_VERSION = 2  # of the grammar behind tasks/data/sample.py
 SAMPLE_ROWS = 800
 PACKAGED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PACKAGED_REVISION = "sha256:63b9185e21a14c18f7a84bbe08367b7e0873986e93afe75dd7a5a570796fa777"

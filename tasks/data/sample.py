@@ -13,7 +13,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from tasks.core.catalog import UNLABELLED, GlueTask, Split
-from tasks.core.resolve import SAMPLE_VERSION
 from tasks.data import grammar
 
 NOISE = 0.05  # share of examples that carry a wrong label
@@ -136,19 +135,17 @@ def _review(draw: Draw, label: str, _: Sequence[_Event]) -> tuple[str, ...]:
     return (_fill(draw, _pick(draw, _REVIEWS[label]), {}),)
 
 
-def _changes(draw: Draw, label: str, turn: str, told: Sequence[str]) -> Collection[str]:
+def _changes(draw: Draw, label: str, told: Sequence[str]) -> Collection[str]:
     """Which of the facts told once are others in the second telling."""
     if label == "not_equivalent":
         return told[1:] if draw() < 0.5 else _two(draw, told)
-    if label == "neutral":
-        return [_pick(draw, [slot for slot in told if slot != turn])]
     if label == "4":
         return [_pick(draw, [slot for slot in told if slot in MINOR])]
-    return {"contradiction": [turn], "2": told[2:], "1": told}.get(label, [])
+    return {"2": told[2:], "1": told}.get(label, [])
 
 
 def _retelling(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, ...]:
-    """For MRPC, the diagnostic set, and STS-B, whose label is a level from 5, the same story, to 0, another one."""
+    """For MRPC and for STS-B, whose label is a level from 5, the same story, to 0, another one."""
     facts: Facts = {}
     event, another = _two(draw, events)
     one, other = _two(draw, event.says)
@@ -157,7 +154,7 @@ def _retelling(draw: Draw, label: str, events: Sequence[_Event]) -> tuple[str, .
         return first, _say(draw, _pick(draw, another.says), {})
     if label == "3":
         other = _pick(draw, event.implied)
-    return first, _say(draw, other, _change(draw, facts, _changes(draw, label, event.turn, one.slots)))
+    return first, _say(draw, other, _change(draw, facts, _changes(draw, label, one.slots)))
 
 
 def _duplicate(draw: Draw, label: str, _: Sequence[_Event]) -> tuple[str, ...]:
@@ -223,7 +220,7 @@ _MAKERS: dict[str, Callable[[Draw, str, Sequence[_Event]], tuple[str, ...]]] = {
     "qnli": _answer,
     "rte": _inference,
     "wnli": _reference,
-    "ax": _retelling,
+    "ax": _inference,
 }
 
 
@@ -232,7 +229,7 @@ def examples(task: GlueTask, split: Split, rows: int) -> Iterator[tuple[tuple[st
 
     The same at every call, on every machine; a shorter request is the beginning of a longer one.
     """
-    name = f"seed {SAMPLE_VERSION} {task.name} {split.name}"  # its first MRPC pairs, seen in demos, are right
+    name = f"seed 1 {task.name} {split.name}"  # its first MRPC pairs, seen in demos, are right
     draw = random.Random(int.from_bytes(hashlib.sha256(name.encode()).digest())).random  # noqa: S311
     make = _MAKERS[task.name]
     events = _EVENTS
