@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.core.plan import plan
+from tasks.core.specs import GlueRun
 from tests.conftest import Corner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,6 +55,18 @@ def test_the_tree_names_every_file() -> None:
     for path in map(Path, tracked.split()):
         if path.name != "__init__.py" and path.parts[0] != "tests":
             assert path.name in named, f"{path} is not in the README's tree"
+
+
+def test_the_picture_is_that_of_the_steps() -> None:
+    """Its arrows are the inputs and sources of a planned run's steps, no more and no less."""
+    drawn = README.partition("```mermaid")[2].partition("```")[0]
+    arrows = set()
+    for line in drawn.splitlines():
+        start, arrow, ends = line.partition(" --> ")
+        arrows |= {(start.split()[0].split("[")[0], end.split("([")[0]) for end in ends.split(" & ") if arrow}
+    steps = plan(GlueRun(data="sample:8")).steps
+    needed = {(name, step.step) for step in steps for name in (*step.inputs, *step.sources)}
+    assert arrows == needed | {("register", "version")}
 
 
 @pytest.mark.slow
