@@ -14,6 +14,7 @@ BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
 def test_a_recipe_works_as_it_stands(page: Path, corner: Corner, tmp_path: Path) -> None:
     """With the packaged checkpoint, on an empty bucket."""
