@@ -146,9 +146,7 @@ def test_failures_stop_it_and_a_person_pauses_and_cancels_it(corner: Corner, tin
 
         seen = on_terminal(corner, *common, "--seeds", "7", **environment)
         assert seen.status == 0
-        assert any(
-            re.search(r"^2026-01-10-mrpc-seed7 +running +train +\S+ +40 %", "\n".join(f), re.M) for f in seen.frames
-        )
+        assert any(re.search(r"^2026-01-10-mrpc-seed7 +running ", "\n".join(f), re.M) for f in seen.frames)
         assert re.search(r"^2026-01-10-mrpc-seed7 +1 +done", seen.text, re.MULTILINE)
         assert seen.text.splitlines()[-1].startswith("next: glueflow ")
 

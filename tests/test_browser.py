@@ -183,7 +183,7 @@ def test_a_quick_run_shows_what_it_reused_and_why_it_built_the_rest(custom: Seen
     again = watch(page, place)
     states = {name: step.state_name for name, step in again.steps.items()}
     assert states == {**dict.fromkeys(STEPS, "Cached"), "register": "Completed"}
-    assert "never built with name again (there is rte)" in again.page
+    expect(page.get_by_text("never built with name again (there is rte)").first).to_be_visible(timeout=30_000)
     page.goto(f"/v2/runs/flow-run/{again.run.id}?tab=TaskRuns")
     expect(page.get_by_text("Cached", exact=True)).to_have_count(4)
     see(page, "steps")

@@ -52,7 +52,7 @@ with screen.progress():
     for what, total, unit in (("fetch", 0, "rows"), ("download", 9_000_000, "bytes"), ("train", 90, "steps")):
         for done in range(1, 7):
             report(Progress(what, done * (total or 60) // 9, total, unit, {"loss": 0.4}))
-            time.sleep(0.15)
+            time.sleep(0.4)
     if stop := __STOP__:
         raise stop
 """
@@ -129,7 +129,7 @@ def test_a_suite_is_a_table_that_moves_and_ends_as_a_plain_one(user: Corner, ask
     assert seen.status == 0
     assert lines(seen, r"^benchmark of .*: (.*, )?1 reused")
     assert lines(seen, r"^mrpc seed 42 +reused .*f1 0\.\d{4}")
-    assert lines(seen, r"^mrpc seed 43 +running +train +\S+ +\d+/20 steps")
+    assert lines(seen, r"^mrpc seed 43 +running ")
     shown = seen.text.splitlines()
     assert "━" not in seen.text
     assert [line.split()[:3] for line in shown[2:4]] == [["mrpc", "42", "reused"], ["mrpc", "43", "built"]]
