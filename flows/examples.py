@@ -34,6 +34,12 @@ EXAMPLES = {
     "backfill pause": {"backfill pause 3f9c1a70b2d4": "submit no more slots for now"},
     "backfill resume": {"backfill resume 3f9c1a70b2d4": "let it go on"},
     "backfill cancel": {"backfill cancel 3f9c1a70b2d4": "end it, and what is under way"},
+    "report run": {"report run mrpc@3 --open": "curves, confusion, reliability, worst errors, time and bytes"},
+    "report compare": {
+        "report compare mrpc@3 mrpc@champion --output against.html": "two versions on the same examples"
+    },
+    "report suite": {"report suite --tasks mrpc rte --seeds 1 2 3 --data file:glue": "what such a benchmark ran"},
+    "report backfill": {"report backfill 3f9c1a70b2d4 --link --valid 2d": "with a link for who has no key"},
     "models list": {"models list mrpc": "every version of one model, with its metrics"},
     "models show": {"models show mrpc@3": "what version 3 was made from"},
     "models diff": {"models diff mrpc@2 mrpc@champion": "what they were made from, and their metrics"},

@@ -18,7 +18,7 @@ HEAD = f"""\
 # PREFECT_API_AUTH_STRING and HF_TOKEN stay in the environment.
 # One file is read: that of {config.VARIABLE}, else ./{config.NAME}, else {config.NAME} in GLUEFLOW_HOME.
 """
-UNSET = {"bucket": "s3://models/glue", "signing_key": "signing.pem", "public_key": "public.pem"}  # examples
+UNSET = {"bucket": "s3://models/glue", "gpus": 1, "signing_key": "signing.pem", "public_key": "public.pem"}  # examples
 
 
 def init(

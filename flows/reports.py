@@ -27,17 +27,9 @@ if TYPE_CHECKING:
     from tasks.core.manifest import Manifest
     from tasks.pages.frame import Page
 
-EXAMPLES = """Examples:
-
-- `glueflow report run mrpc@3 --open` — a version: curves, confusion, reliability, worst errors, time and bytes
-- `glueflow report compare mrpc@3 mrpc@champion --output against.html` — two versions on the same examples
-- `glueflow report suite --tasks mrpc rte --seeds 1 2 3 --data file:glue` — what such a `glueflow benchmark` ran
-- `glueflow report backfill 3f9c1a70b2d4 --link --valid 2d` — in the bucket, with a link for who has no key
-"""
 app = App(
     name="report",
     help="A run, two runs, a suite or a backfill as one HTML file that needs no network.",
-    help_epilogue=EXAMPLES,
     help_format="markdown",
     default_parameter=Parameter(negative=""),
 )
