@@ -147,7 +147,7 @@ def carry_out(name: str, request: GlueRun, threads: int) -> Mapping[str, Any]:
     if _ending.is_set():
         child.terminate()
     assert child.stdin is not None  # noqa: S101  # all three are pipes
-    assert child.stdout is not None  # noqa: S101
+    assert child.stdout is not None  # noqa: S101  # as above
     tail: deque[str] = deque(maxlen=20)
     Thread(target=lambda: tail.extend(child.stderr or ()), daemon=True).start()
     child.stdin.write(request.model_dump_json())

@@ -35,7 +35,7 @@ DEFAULTS, TRAINING = SuiteOptions(), Training()
 
 def benchmark(
     *,
-    tasks: Tasks = TRAINABLE,  # type: ignore[assignment]
+    tasks: Tasks = TRAINABLE,
     seeds: Seeds = (1, 2, 3),
     max_parallel: Parallel = None,
     submission: Submission = None,

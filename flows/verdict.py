@@ -6,12 +6,16 @@ automations such as that of `glueflow deploy --webhook`.
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from flows import screen
 from infra import stack
 from tasks.core.history import Move
 from tasks.core.settings import Settings
 from tasks.core.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
 REFUSED = "glueflow.promotion.refused"
 
@@ -25,21 +29,23 @@ def publish(known: Settings, verdict: Verdict, move: Move | None) -> None:
     os.environ["PREFECT_API_URL"] = address
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     from httpx import HTTPError
-    from prefect.artifacts import create_markdown_artifact
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import ArtifactCreate
 
     key = re.sub(r"[^a-z0-9]+", "-", f"verdict-{verdict.name}-{verdict.version}")
     title = f"{verdict.name}@{verdict.version} as {verdict.alias}: {outcome(verdict, move)}"
+    shown = ArtifactCreate(key=key, type="markdown", data=markdown(verdict, move), description=title)
     try:
-        create_markdown_artifact(markdown(verdict, move), key=key, description=title)
-        if move is None:
-            _tell_refusal(verdict)
+        with get_client(sync_client=True) as client:
+            client.create_artifact(shown)
+            if move is None:
+                _tell_refusal(client, verdict)
     except HTTPError as error:
         screen.say(f"the verdict is not shown in the UI and not told: {address} did not take it ({error})")
 
 
-def _tell_refusal(verdict: Verdict) -> None:
+def _tell_refusal(client: "SyncPrefectClient", verdict: Verdict) -> None:
     """Sent at once and answered, where Prefect's `emit_event` would send it later and say nothing if it cannot."""
-    from prefect.client.orchestration import get_client
     from prefect.events import Event
 
     resource = {
@@ -47,8 +53,7 @@ def _tell_refusal(verdict: Verdict) -> None:
         "prefect.resource.name": f"{verdict.name}@{verdict.version}",
     }
     event = Event(event=REFUSED, resource=resource, payload=verdict.model_dump(mode="json"))
-    with get_client(sync_client=True) as client:
-        client.request("POST", "/events", json=[event.model_dump(mode="json")])
+    client.request("POST", "/events", json=[event.model_dump(mode="json")])
 
 
 def outcome(verdict: Verdict, move: Move | None) -> str:

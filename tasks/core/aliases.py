@@ -75,7 +75,7 @@ def rollback(store: Store, name: str, alias: str, to: int | None, by: str, reaso
             raise WrongRequest.of(
                 "version", target or f"before {present}", f"earlier versions of {name}@{alias}: {told}"
             )
-        assert target  # noqa: S101
+        assert target  # noqa: S101  # it is among the earlier ones
         return Wish("rollback", target, by, alias, reason)
 
     return move(store, name, wish)

@@ -105,7 +105,7 @@ _TASKS = (
              _AX, submission=("AX.tsv",)),
 )  # fmt: skip
 GLUE: dict[str, GlueTask] = {task.name: task for task in _TASKS}
-TRAINABLE: tuple[str, ...] = get_args(Trainable)
+TRAINABLE: tuple[Trainable, ...] = get_args(Trainable)
 
 
 def glue_task(name: str) -> GlueTask:

@@ -136,7 +136,7 @@ def _run(
         pass_fds=inherited,
     )
     assert child.stdout is not None  # noqa: S101  # both are pipes
-    assert child.stderr is not None  # noqa: S101
+    assert child.stderr is not None  # noqa: S101  # as above
     tail: deque[str] = deque(maxlen=ERROR_LINES)
     reader = Thread(target=_drain, args=(child.stderr, tail), daemon=True)
     reader.start()

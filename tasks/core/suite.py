@@ -22,7 +22,7 @@ class Suite(SuiteOptions):
 
     tasks: Annotated[
         tuple[Trainable, ...], Field(title="Tasks", min_length=1, description="GLUE configurations; all nine if none")
-    ] = TRAINABLE  # type: ignore[assignment]
+    ] = TRAINABLE
     seeds: Annotated[tuple[Seed, ...], Field(title="Seeds", min_length=1, description="one run a task and seed")] = (
         1,
         2,
