@@ -14,7 +14,7 @@ from tasks.core.specs import GlueRun, Training
 from tasks.core.store import Store, open_store
 from tests.benchmarks.timing import Row
 
-ROWS = 30_000  # three minutes on two cores, and so a state at least
+ROWS = 60_000  # six minutes on two cores; the first state is due after three
 PAIRS = 2
 
 
