@@ -22,6 +22,7 @@ import pyte
 from tests.conftest import ROOT
 
 LINES = 60
+SIZE = {"COLUMNS", "LINES"}  # of the caller's terminal: this one has its own
 LOOK = 0.1  # seconds between two frames
 
 
@@ -63,7 +64,7 @@ def watch(
         child = subprocess.Popen(
             command,
             cwd=ROOT,
-            env={"TERM": "xterm-256color", **environment},
+            env={"TERM": "xterm-256color"} | {name: environment[name] for name in environment.keys() - SIZE},
             stdin=subprocess.DEVNULL,
             stdout=apart if stdout_apart else slave,
             stderr=slave,
