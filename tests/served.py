@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import yaml
@@ -65,10 +65,11 @@ class Place:
         with temporary_settings({PREFECT_API_URL: self.stack.api_url}), get_client(sync_client=True) as client:
             yield client
 
-    def start(self, run: str) -> FlowRun:
-        """One run as the UI's Quick run starts it."""
+    def start(self, deployment: str, /, **parameters: Any) -> FlowRun:
+        """One run as the UI starts it: a quick one, or a custom one with those parameters."""
         with temporary_settings({PREFECT_API_URL: self.stack.api_url}):
-            return run_deployment(run, timeout=0, as_subflow=False)  # type: ignore[return-value]
+            started: Any = run_deployment(deployment, parameters=parameters, timeout=0, as_subflow=False)
+        return cast("FlowRun", started)
 
     def state(self, run: FlowRun) -> str:
         with self.asking() as client:

@@ -15,8 +15,6 @@ import yaml
 from fetched import classic, rows, write
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
-from prefect.deployments import run_deployment
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import deployments
 from infra.stack import Stack
@@ -48,8 +46,7 @@ def renamed(place: Place) -> Path:
 
 def carried_out(place: Place, deployment: str, parameters: dict[str, Any]) -> FlowRun:
     """A run of it that has ended."""
-    with temporary_settings({PREFECT_API_URL: place.stack.api_url}):
-        run: Any = run_deployment(deployment, parameters=parameters, timeout=0, as_subflow=False)
+    run = place.start(deployment, **parameters)
     until(lambda: place.state(run) in ENDED or None, 400)
     with place.asking() as client:
         return client.read_flow_run(run.id)

@@ -1,6 +1,7 @@
 """Work pools on a real Prefect server: each type deployed to, what is refused, and runs that move between machines."""
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -9,8 +10,10 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows import pools
 from infra.stack import Stack
+from tasks.core import registry
 from tests.conftest import make_corner
-from tests.served import Place
+from tests.served import ENDED, Place
+from tests.test_process import until
 
 
 @pytest.fixture
@@ -50,3 +53,28 @@ def test_a_pool_of_another_type_and_an_image_for_processes_are_refused(place: Pl
     place.deploy()
     found = place.corner.glueflow(*common, "--pool-type", "docker", status=2)
     assert f"pool-type: 'docker' is not allowed; pool {place.name} is there, of type process\n" in found.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_second_worker_with_an_empty_disk_reuses_what_the_first_built(place: Place, tmp_path: Path) -> None:
+    """One store, two machines. With another seed the second trains, too, on what the first fetched and tokenized."""
+    place.deploy(schedules=[])
+
+    def carried_out(disk: Path, **changes: Any) -> dict[str, str]:
+        """The steps of a run, carried out by a worker with that disk."""
+        run = place.start(f"glue/{place.name}", run={**place.run, **changes})
+        with place.worker(GLUEFLOW_HOME=str(disk), PREFECT_HOME=str(disk / "prefect")):
+            until(lambda: place.state(run) in ENDED or None, 280)
+        assert place.state(run) == "Completed"
+        return steps(place, run)
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert set(carried_out(first).values()) == {"Completed"}
+    built = place.corner.made()
+    assert carried_out(second) == dict.fromkeys(("fetch", "tokenize", "fine-tune", "evaluate", "register"), "Cached")
+    assert place.corner.made() == built
+    assert registry.versions(place.corner.store, "mrpc") == [1]
+    again = carried_out(second, seed=4)
+    assert {name for name, state in again.items() if state == "Cached"} == {"fetch", "tokenize"}
+    assert registry.versions(place.corner.store, "mrpc") == [1, 2]
