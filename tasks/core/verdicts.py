@@ -23,8 +23,9 @@ MARGIN = 0.02  # of the metric: 2 points of 100, on the smaller tasks about what
 Decision = Literal["promote", "refuse"]
 
 
-class Numbers(Frozen):
-    """The comparison: challenger less champion, its interval at that confidence, and what it rests on."""
+class Comparison(Frozen):
+    """Challenger less champion, its interval at that confidence, and what it rests on. `better` and `worse` count the
+    examples that only the one or the other got right."""
 
     metric: str
     test: str
@@ -53,7 +54,7 @@ class Verdict(Sealed):
     champion: Number | None
     data: str
     margin: float
-    numbers: Numbers | None
+    numbers: Comparison | None
     decision: Decision
     reason: str
     at: str

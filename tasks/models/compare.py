@@ -1,7 +1,7 @@
 """Whether one model is better than another on the same examples: a difference, its interval, and a p-value.
 
 compare(mrpc, labels, champion, [challenger])
-  ->  Comparison("f1", "paired bootstrap", 0.866, 0.852, 0.014, -0.013, 0.041, p=0.31, n=408, better=31, worse=24)
+  ->  Comparison(metric="f1", test="paired bootstrap", challenger=0.866, champion=0.852, difference=0.014, low=-0.013 …)
 
 The headline metric decides. Accuracy of two models: McNemar's exact test (McNemar 1947) on the examples that only one
 of them got right, and the interval of Agresti and Min (2005), which holds for few of those, too. Any other metric, and
@@ -11,12 +11,12 @@ of seeds, so that the metric of each challenger is told, too.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.core.catalog import GlueTask, Metric
+from tasks.core.verdicts import Comparison
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,24 +27,6 @@ CONFIDENCE = 0.95
 RESAMPLES = 2000
 SEED = 0  # the same predictions are judged the same
 BLOCK = 4_000_000  # resampled numbers held at once
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Challenger less champion. `better` and `worse` count the examples that only the one or the other got right."""
-
-    metric: str
-    test: str
-    challenger: float
-    champion: float
-    difference: float
-    low: float
-    high: float
-    p: float
-    n: int
-    better: int
-    worse: int
-    each: tuple[float, ...]
 
 
 def compare(task: GlueTask, labels: "Numbers", champion: "Numbers", challengers: Sequence["Numbers"]) -> Comparison:
@@ -63,6 +45,7 @@ def compare(task: GlueTask, labels: "Numbers", champion: "Numbers", challengers:
         difference=mine - theirs,
         low=low,
         high=high,
+        confidence=CONFIDENCE,
         p=p,
         n=len(labels),
         better=better,

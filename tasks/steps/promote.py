@@ -9,7 +9,7 @@ Whenever another move came first, and the champion is another by then, the judge
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -23,13 +23,11 @@ from tasks.core.registry import Version
 from tasks.core.settings import Settings
 from tasks.core.store import Store
 from tasks.core.transfer import download
-from tasks.core.verdicts import MARGIN, Decision, Verdict
+from tasks.core.verdicts import MARGIN, Comparison, Decision, Verdict
 from tasks.data.definition import recorded
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from tasks.models.compare import Comparison
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def check(request: Request) -> None:
 
 def judge(store: Store, known: Settings, request: Request, champion: int | None) -> Verdict:
     """The verdict on the versions against that champion."""
-    from tasks.models.compare import CONFIDENCE, compare, constant
+    from tasks.models.compare import compare, constant
 
     first = request.versions[0]
     holder = registry.load(store, first.name, champion) if champion else None
@@ -119,8 +117,7 @@ def judge(store: Store, known: Settings, request: Request, champion: int | None)
     against = answers.pop() if holder else constant(task, labels)
     found = compare(task, labels, against, answers)
     good = found.low >= -request.margin if holder else found.low > 0
-    numbers = verdicts.Numbers(**asdict(found), confidence=CONFIDENCE)
-    return make(numbers, "promote" if good else "refuse", _words(found, holder, request.margin, good))
+    return make(found, "promote" if good else "refuse", _words(found, holder, request.margin, good))
 
 
 def predictions(store: Store, known: Settings, version: Version) -> "pa.Table":
@@ -152,7 +149,7 @@ def _not_comparable(versions: Sequence[Version], holder: Version) -> str:
     return ""
 
 
-def _words(found: "Comparison", holder: Version | None, margin: float, good: bool) -> str:
+def _words(found: Comparison, holder: Version | None, margin: float, good: bool) -> str:
     against = f"the champion {holder.label}" if holder else "the best constant answer"
     line = (
         f"{found.metric} {found.challenger:.4f} against {found.champion:.4f} of {against}: difference "
@@ -166,7 +163,7 @@ def _words(found: "Comparison", holder: Version | None, margin: float, good: boo
 
 
 def _verdict(
-    request: Request, champion: int | None, numbers: verdicts.Numbers | None, decision: Decision, reason: str
+    request: Request, champion: int | None, numbers: Comparison | None, decision: Decision, reason: str
 ) -> Verdict:
     first = request.versions[0]
     return Verdict(
