@@ -68,6 +68,8 @@ class Board:
         self.rows: dict[str, Row] = {}
 
     def hear(self, event: Progress) -> None:
+        if event.what == work.BESIDE:
+            return
         if event.run in self.rows:
             self.rows[event.run].hear(event)
         elif event.run:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, NoReturn
 
 from httpx import HTTPError
@@ -27,9 +27,11 @@ def main() -> int:
     request = GlueRun.model_validate_json(sys.stdin.read())
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    turn = Lock()  # a training's state is uploaded, and told of, beside it
 
     def say(event: dict[str, Any]) -> None:
-        print(json.dumps(event), file=channel, flush=True)
+        with turn:
+            print(json.dumps(event), file=channel, flush=True)
 
     with listening(lambda progress: say(vars(progress))):
         try:

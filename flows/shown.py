@@ -19,7 +19,7 @@ from uuid import UUID
 from prefect.runtime import flow_run
 
 from tasks.core.plan import Plan
-from tasks.core.progress import Progress, also_listening
+from tasks.core.progress import BESIDE, Progress, also_listening
 from tasks.core.specs import GlueRun
 
 EVERY = 5.0  # seconds between two looks of the UI's meter at the work, the first included
@@ -33,10 +33,15 @@ def metered(name: str) -> Iterator[None]:
     that is away delays no work and fails none."""
     seen: list[Progress] = []
     done = Event()
+
+    def look(progress: Progress) -> None:
+        if progress.what != BESIDE:
+            seen[:] = [progress]
+
     thread = Thread(target=copy_context().run, args=(_tell, f"progress-{name}", seen, done), daemon=True)
     thread.start()
     try:
-        with also_listening(lambda progress: seen.__setitem__(slice(None), [progress])):
+        with also_listening(look):
             yield
     finally:
         done.set()

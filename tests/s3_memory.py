@@ -134,7 +134,7 @@ class Client:
 
         self._ask("DeleteObject", Key, delete)
 
-    def download_file(self, bucket: str, key: str, path: str) -> None:
+    def download_file(self, bucket: str, key: str, path: str, Callback: Any = None) -> None:
         def download() -> None:
             if key not in self.bucket.objects:
                 raise refusal("HeadObject", "404", 404)
@@ -142,7 +142,7 @@ class Client:
 
         self._ask("GetObject", key, download)
 
-    def copy(self, source: dict[str, str], bucket: str, key: str) -> None:
+    def copy(self, source: dict[str, str], bucket: str, key: str, Callback: Any = None) -> None:
         def copy() -> None:
             if source["Key"] not in self.bucket.objects:
                 raise refusal("HeadObject", "404", 404)
@@ -186,7 +186,7 @@ class FilesLast(Client):
             return {}
         return super().put_object(Bucket, Key, Body, **options) | self.written(Key)
 
-    def copy(self, source: dict[str, str], bucket: str, key: str) -> None:
+    def copy(self, source: dict[str, str], bucket: str, key: str, Callback: Any = None) -> None:
         self.late.append(partial(super().copy, source, bucket, key))
 
     def written(self, key: str) -> dict[str, Any]:

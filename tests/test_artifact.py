@@ -8,6 +8,7 @@ import pytest
 from tasks.core.artifact import MANIFEST, Folders, find, get_or_build, local_copy, quarantine
 from tasks.core.errors import Damaged, GlueflowError
 from tasks.core.manifest import Manifest
+from tasks.core.moving import Moved
 from tasks.core.plan import PlannedStep
 from tasks.core.specs import EncodeSpec, FetchSpec
 from tasks.core.store import Store
@@ -81,8 +82,8 @@ def test_what_was_spoilt_on_the_way_is_no_damage(
     manifest = fetched(corner).manifest
     honest, spoilt = Store.download, list[str]()
 
-    def spoil(store: Store, key: str, path: Path) -> None:
-        honest(store, key, path)
+    def spoil(store: Store, key: str, path: Path, moved: Moved) -> None:
+        honest(store, key, path, moved)
         if key not in spoilt:
             spoilt.append(key)
             path.write_bytes(path.read_bytes()[:-1] + b"?")

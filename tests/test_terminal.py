@@ -13,7 +13,7 @@ from rich.console import Console
 
 from flows.board import Board
 from infra.stack import Stack
-from tasks.core.progress import Progress
+from tasks.core.progress import BESIDE, Progress
 from tests.conftest import Corner, make_corner
 from tests.terminal import Seen, watch
 
@@ -171,3 +171,9 @@ def test_a_board_begins_empty_and_work_of_no_run_is_no_row() -> None:
     board = slots(2)
     board.hear(Progress("download", 1, 2, "bytes"))
     assert len(board.rows) == 2
+
+
+def test_a_state_that_is_saved_beside_a_training_does_not_take_its_place() -> None:
+    board = slots(1)
+    board.hear(Progress(BESIDE, 1, 2, "bytes", run="2026-01-0", state="running"))
+    assert board.rows["2026-01-0"].latest.what == "train"

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,8 +23,8 @@ from tasks.core.files import entries
 from tasks.core.hold import scratch_folder
 from tasks.core.lease import Lease, exclusive
 from tasks.core.manifest import Manifest, parse
+from tasks.core.moving import Bytes
 from tasks.core.plan import PlannedStep
-from tasks.core.progress import Progress, report
 from tasks.core.settings import Settings
 from tasks.core.store import Store, object_key
 from tasks.core.transfer import download
@@ -163,12 +164,10 @@ def _build(
 def upload(store: Store, folder: str, manifest: Manifest, source: Path) -> None:
     """Put the manifest's files in the store, each below its own digest. One that is there is written again: it may be
     there with the right size and wrong bytes."""
-    total = sum(file.size for file in manifest.files)
-    done = 0
+    moving = Bytes("upload", {file.path: file.size for file in manifest.files})
     for file in manifest.files:
-        store.upload(source / file.path, object_key(folder, file), file.sha256)
-        done += file.size
-        report(Progress("upload", done, total, "bytes"))
+        store.upload(source / file.path, object_key(folder, file), file.sha256, partial(moving.at, file.path))
+        moving.done(file.path)
 
 
 def commit(store: Store, key: str, mine: Manifest, seen: str) -> Manifest:

@@ -21,7 +21,7 @@ from tasks.core import s3
 from tasks.core.errors import BadData, WrongRequest
 from tasks.core.files import content_digest, entry
 from tasks.core.keys import digest
-from tasks.core.progress import Progress, report
+from tasks.core.moving import Bytes
 from tasks.core.settings import BUCKET_URI
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Bucket:
         tags = self._tags(names)
         if _pin(tags) != pinned:
             raise changed
-        done, total = 0, sum(size for size, _ in tags.values())
+        moving = Bytes("download", {name: size for name, (size, _) in tags.items()})
         for name, (_, etag) in tags.items():
             (into / name).parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -138,10 +138,10 @@ class Bucket:
                     answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + name, IfMatch=etag)
                     for block in answer["Body"].iter_chunks(BLOCK):
                         file.write(block)
-                        done += len(block)
-                        report(Progress("download", done, total, "bytes"))
+                        moving.at(name, file.tell())
             except (s3.Absent, s3.Conflict):
                 raise changed from None
+            moving.done(name)
         return into
 
     def check(self, names: Sequence[str], pinned: str) -> None:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+BESIDE = "save"  # goes on beside a training: not what a run is at
+
 
 @dataclass(frozen=True)
 class Progress:

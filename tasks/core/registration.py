@@ -15,6 +15,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ from pydantic import ValidationError
 from tasks.core import history
 from tasks.core.errors import BadData, Unavailable, WrongRequest
 from tasks.core.files import FileEntry, content_digest
-from tasks.core.progress import Progress, report
+from tasks.core.moving import Bytes
 from tasks.core.registry import MANIFEST, REGISTRABLE, Version, load, present
 from tasks.core.store import Absent, Store
 
@@ -119,17 +120,16 @@ def complete(store: Store, version: Version) -> None:
     """Carry out a claim: its files, its marker, its manifest. Safe to repeat and to do twice at once."""
     proofs = f"models/{version.name}/evidence/{version.version}/"
     there = store.sizes(version.folder + "/") | (store.sizes(proofs) if version.evidence else {})
-    total, done = sum(file.size for file in version.objects.values()), 0
+    moving = Bytes("register", {target: file.size for target, file in version.objects.items()})
     for target, file in version.objects.items():
         if there.get(target) != file.size:
             source = version.sources[f"evidence/{file.path}" if target.startswith(proofs) else file.path]
             try:
-                store.copy(source, target)
+                store.copy(source, target, partial(moving.at, target))
             except Absent as error:
                 claim = store.uri(f"models/{version.name}/claims/{version.version}.json")
                 raise BadData(f"model: what {claim} is to hold is gone ({error}); remove that claim") from error
-        done += file.size
-        report(Progress("register", done, total, "bytes"))
+        moving.done(target)
     marker = json.dumps({"version": version.version}).encode()
     _settle(store, f"models/{version.name}/digests/{version.content}.json", marker)
     _settle(store, f"{version.folder}/{MANIFEST}", version.encoded())

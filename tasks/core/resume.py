@@ -11,6 +11,7 @@ import logging
 import shutil
 from contextvars import copy_context
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Annotated
@@ -19,7 +20,8 @@ from pydantic import Field, ValidationError
 
 from tasks.core.errors import GlueflowError
 from tasks.core.files import SHA256, FileEntry, entries
-from tasks.core.progress import Progress, Saved, report
+from tasks.core.moving import Bytes
+from tasks.core.progress import BESIDE, Saved
 from tasks.core.sealed import Sealed
 from tasks.core.store import Store, object_key
 from tasks.core.transfer import download
@@ -40,13 +42,12 @@ def save(store: Store, key: str, saved: Saved) -> None:
     """Upload a saved state and make it visible; then let go of those that are older than the newest two."""
     mine = Checkpoint(key=key, step=saved.step, files=entries(Path(saved.folder)))
     there = store.sizes(_folder(key))
-    total, done = sum(file.size for file in mine.files), 0
+    moving = Bytes(BESIDE, {file.path: file.size for file in mine.files})
     for file in mine.files:
         target = object_key(_folder(key, ""), file)
         if there.get(target) != file.size:
-            store.upload(Path(saved.folder) / file.path, target, file.sha256)
-        done += file.size
-        report(Progress("save", done, total, "bytes"))
+            store.upload(Path(saved.folder) / file.path, target, file.sha256, partial(moving.at, file.path))
+        moving.done(file.path)
     store.put(_name(key, saved.step), mine.encoded())
     _keep(store, key, KEPT)
 

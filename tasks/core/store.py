@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import CommitUnknown, Unavailable, disk_error
 from tasks.core.files import FileEntry
+from tasks.core.moving import Followed, Moved, summed, unheard
 from tasks.core.s3 import Absent as Absent
 from tasks.core.s3 import Aged, Upload, asking, client, refusal, seconds_between, store_time
 from tasks.core.s3 import Conflict as Conflict
@@ -130,21 +131,21 @@ class Store:
         for error in answer.get("Errors", []):
             raise refusal(f"delete {error.get('Key')}", self.uri(""), self.client.meta.endpoint_url, {"Error": error})
 
-    def upload(self, path: Path, key: str, sha256: str) -> None:
+    def upload(self, path: Path, key: str, sha256: str, moved: Moved = unheard) -> None:
         """Write a file; the store checks the bytes it received against the file's SHA-256 (up to 1 GiB)."""
         with self._asking(f"upload {key}"):
             if path.stat().st_size > ONE_PUT:
-                self.client.upload_file(str(path), self.bucket, self.prefix + key)
+                self.client.upload_file(str(path), self.bucket, self.prefix + key, Callback=summed(moved))
                 return
             checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-            with path.open("rb") as file:
+            with Followed(path, moved) as file:
                 self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=file, ChecksumSHA256=checksum)
 
-    def download(self, key: str, path: Path) -> None:
+    def download(self, key: str, path: Path, moved: Moved = unheard) -> None:
         """Write the object's bytes to `path`; whoever asked compares them with the digest that it knows."""
         with self._asking(f"download {key}"):
             try:
-                self.client.download_file(self.bucket, self.prefix + key, str(path))
+                self.client.download_file(self.bucket, self.prefix + key, str(path), Callback=summed(moved))
             except OSError as error:
                 raise disk_error(error, path.parent) from error
 
@@ -153,10 +154,15 @@ class Store:
         with self._asking(f"read {key}"):
             yield from self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].iter_chunks(BLOCK)
 
-    def copy(self, source: str, target: str) -> None:
+    def copy(self, source: str, target: str, moved: Moved = unheard) -> None:
         """Copy an object inside the store; its bytes do not pass through this machine."""
         with self._asking(f"copy {source}"):
-            self.client.copy({"Bucket": self.bucket, "Key": self.prefix + source}, self.bucket, self.prefix + target)
+            self.client.copy(
+                {"Bucket": self.bucket, "Key": self.prefix + source},
+                self.bucket,
+                self.prefix + target,
+                Callback=summed(moved),
+            )
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Size in bytes of every object below the prefix, by key."""

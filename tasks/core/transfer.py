@@ -5,10 +5,11 @@ download(store, folder, {file: "steps/encode/9b1d…/5f0c…/train.arrow", …})
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from tasks.core.files import FileEntry, damage
-from tasks.core.progress import Progress, report
+from tasks.core.moving import Bytes
 from tasks.core.store import Absent, Store
 
 TRIES = 2  # what was spoilt on the way is no damage
@@ -18,7 +19,7 @@ def download(store: Store, folder: Path, sources: Mapping[FileEntry, str]) -> di
     """Put the files into the folder, but those that are there and sound. Those that are damaged in the store, by what
     is wrong with them."""
     wrong: dict[FileEntry, str] = {}
-    total, done = sum(file.size for file in sources), 0
+    moving = Bytes("download", {key: file.size for file, key in sources.items()})
     for file, key in sources.items():
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,10 +27,9 @@ def download(store: Store, folder: Path, sources: Mapping[FileEntry, str]) -> di
         for _ in range(TRIES):
             if reason:
                 with suppress(Absent):  # which is damage, too
-                    store.download(key, path)
+                    store.download(key, path, partial(moving.at, key))
                 reason = damage(folder, [file])
         if reason:
             wrong[file] = reason
-        done += file.size
-        report(Progress("download", done, total, "bytes"))
+        moving.done(key)
     return wrong

@@ -16,7 +16,7 @@ from tasks.core.errors import BadData, WrongRequest
 from tasks.core.files import FileEntry
 from tasks.core.lookup import UNKNOWN, folders
 from tasks.core.manifest import Manifest, parse
-from tasks.core.progress import Progress, report
+from tasks.core.moving import Bytes
 from tasks.core.store import Absent, Store, object_key
 
 READERS = 4
@@ -89,12 +89,11 @@ def verify(store: Store, holdings: Sequence[Holding]) -> list[Damage]:
     """Those of the folders that are damaged, each with the first thing that is wrong with it."""
     wrong = {each.folder: Damage(each.folder, each.wrong, tag=each.tag) for each in holdings if each.wrong}
     tasks = [(holding, name, file) for holding in holdings for name, file in holding.files.items()]
-    total, done = sum(file.size for _, _, file in tasks), 0
+    moving = Bytes("verify", {name: file.size for _, name, file in tasks})
     with ThreadPoolExecutor(READERS) as pool:
-        found = pool.map(lambda task: _damage(store, task[1], task[2]), tasks)
-        for (holding, name, file), reason in zip(tasks, found, strict=True):
-            done += file.size
-            report(Progress("verify", done, total, "bytes"))
+        found = pool.map(lambda task: _damage(store, task[1], task[2], moving), tasks)
+        for (holding, name, _), reason in zip(tasks, found, strict=True):
+            moving.done(name)
             if reason:
                 wrong.setdefault(holding.folder, Damage(holding.folder, reason, name, holding.tag))
     return list(wrong.values())
@@ -128,13 +127,14 @@ def version(store: Store, name: str, number: int) -> Holding:
     return Holding(folder, found.objects)
 
 
-def _damage(store: Store, name: str, file: FileEntry) -> str:
+def _damage(store: Store, name: str, file: FileEntry, moving: Bytes) -> str:
     """What is wrong with the object, or nothing."""
     sha256, size = hashlib.sha256(), 0
     try:
         for block in store.blocks(name):
             sha256.update(block)
             size += len(block)
+            moving.at(name, size)
     except Absent:
         return f"{file.path} is missing"
     if size != file.size:
