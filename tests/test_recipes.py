@@ -9,28 +9,31 @@ import pytest
 
 from tests.conftest import ROOT, Corner
 
-RECIPES = sorted((ROOT / "infra" / "recipes").glob("*.md"))
+FOLDER = ROOT / "infra" / "recipes"
+RECIPES = sorted(FOLDER.glob("*.md"))
 BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+CLUSTER = FOLDER / "kubernetes.md"  # tests/test_cluster.py
+PROGRAMS = {"glueflow": "flows.cli"} | {name: f"tests.cluster {name}" for name in ("docker", "kubectl", "helm")}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
-def test_a_recipe_works_as_it_stands(page: Path, corner: Corner, tmp_path: Path) -> None:
-    """With the packaged checkpoint, on an empty bucket."""
-    desk, programs = tmp_path / "desk", tmp_path / "programs"
+def follow(page: Path, corner: Corner, folder: Path) -> None:
+    """Do what the page says, in a folder that holds nothing but the checkout's `infra`."""
+    desk, programs = folder / "desk", folder / "programs"
     desk.mkdir()
     programs.mkdir()
-    command = programs / "glueflow"
-    command.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m flows.cli "$@"\n')
-    command.chmod(0o755)
-    environment = corner.whole_environment()
+    (desk / "infra").symlink_to(ROOT / "infra")
+    for name, module in PROGRAMS.items():
+        program = programs / name
+        program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n')
+        program.chmod(0o755)
+    environment = corner.whole_environment() | {"CLUSTER": str(folder / "cluster.json")}
     environment["PATH"] = f"{programs}:{environment['PATH']}"
     script = "\n".join(BLOCK.findall(page.read_text()))
     found = subprocess.run(
         ["bash", "-euo", "pipefail", "-x", "-c", script],
         cwd=desk,
         env=environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
@@ -38,3 +41,11 @@ def test_a_recipe_works_as_it_stands(page: Path, corner: Corner, tmp_path: Path)
     assert found.returncode == 0, f"{found.stdout}\n{found.stderr}"
     ran = re.findall(r"^\+ .*\bglueflow [a-z]", found.stderr, re.MULTILINE)
     assert len(ran) == len(re.findall(r"\bglueflow [a-z]", script)) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("page", [page for page in RECIPES if page != CLUSTER], ids=lambda page: page.stem)
+def test_a_recipe_works_as_it_stands(page: Path, corner: Corner, tmp_path: Path) -> None:
+    """With the packaged checkpoint, on an empty bucket."""
+    follow(page, corner, tmp_path)
