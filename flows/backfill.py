@@ -4,7 +4,8 @@
       ->  {"backfill": "3f9c1a70b2d4", "of_slots": 10, "done": 8, "failed": 0, "cancelled": 0, "left": 0}
 
 What was submitted is in the ledger. One that was killed, or that met a second one, goes on from there: flow runs that
-are under way are waited for, and none is made twice. Within a slot only missing steps are built, as in any run.
+are under way are waited for, and none is made twice. A slot whose flow run is lost is submitted anew, as its next
+attempt. Within a slot only missing steps are built, as in any run.
 """
 
 import logging
@@ -15,7 +16,8 @@ from typing import Any
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from flows.flow_runs import FlowRuns
+from flows.flow_runs import FlowRuns, outcomes
+from flows.lost import Watch
 from tasks.core.artifact import find
 from tasks.core.errors import GlueflowError
 from tasks.core.forecast import forecast
@@ -31,6 +33,7 @@ from tasks.policy import store_of
 
 log = logging.getLogger("tasks.backfill")
 POLL = 2.0  # seconds between two looks at what is under way
+BEGUN = 4  # times that a slot may be begun and lost; as often as `glueflow deploy` has crashed runs begun
 
 
 class SlotsFailed(GlueflowError):
@@ -48,7 +51,7 @@ def backfill(asked: Backfill, way: Way = Way()) -> dict[str, Any]:  # noqa: B008
         ledger = open_ledger(store, asked)
     with exclusive(store, ledger.lease, known.lease, lambda: False):
         chosen = choose(ledger, requests, way.mode, way.first)
-        came_of_it = carry_out(ledger, requests, chosen, runs, way.at_once, way.stop_after)
+        came_of_it = Slots(ledger, requests, chosen, runs, way).carry_out()
     summary = {"backfill": ledger.id, "of_slots": asked.size, **came_of_it}
     if came_of_it["failed"]:
         raise SlotsFailed(
@@ -71,45 +74,74 @@ def choose(ledger: Ledger, requests: dict[str, GlueRun], mode: Mode, first: Firs
     return chosen if first == "oldest" else chosen[::-1]
 
 
-def carry_out(
-    ledger: Ledger,
-    requests: dict[str, GlueRun],
-    chosen: list[str],
-    runs: FlowRuns,
-    at_once: int,
-    stop_after: int,
-) -> dict[str, int]:
-    """Submit the slots in turn and wait for them; the number in each state at the end. Flow runs that one before has
+class Slots:
+    """The slots of a backfill that is carried out: under way, waiting, or ended. Flow runs that one before it has
     submitted come first, whatever was chosen."""
-    slips = ledger.slips()
-    active = {name: slip for name, slip in slips.items() if slip.state == "submitted"}
-    waiting = [name for name in chosen if name not in active]
-    ended: Counter[SlotState] = Counter()
-    left = 0
-    for name in (*active, *waiting):
-        turn(name, "waiting")
-    for name, slip in active.items():
-        active[name] = runs.submit(ledger, slip, requests[name])  # the same flow run, by its idempotency key
-    while active or waiting:
-        for name, slip in runs.ended(active).items():
-            ledger.write(slip)
-            del active[name]
-            ended[slip.state] += 1
-            turn(name, slip.state, metrics(ledger.store, requests[name]) if heard() and slip.state == "done" else {})
-        standing = ledger.standing()
-        if standing == "cancelled":
-            runs.cancel(active.values())
-        if standing == "cancelled" or 0 < stop_after <= ended["failed"]:
-            left += len(waiting)
-            waiting.clear()
-        while standing == "running" and waiting and len(active) < at_once:
-            name = waiting.pop(0)
-            attempt = slips[name].attempt + 1 if name in slips else 1
-            turn(name, "submitted")
-            active[name] = runs.submit(ledger, Slip(slot=name, attempt=attempt, state="submitted"), requests[name])
-        if active or waiting:
-            time.sleep(POLL)
-    return {"done": ended["done"], "failed": ended["failed"], "cancelled": ended["cancelled"], "left": left}
+
+    def __init__(
+        self, ledger: Ledger, requests: dict[str, GlueRun], chosen: list[str], runs: FlowRuns, way: Way
+    ) -> None:
+        self._ledger, self._requests, self._runs, self._way = ledger, requests, runs, way
+        self._slips = ledger.slips()
+        self._active = {name: slip for name, slip in self._slips.items() if slip.state == "submitted"}
+        self._waiting = [name for name in chosen if name not in self._active]
+        self._watch = Watch(ledger.store, requests, round(way.lost_after / POLL))
+        self._begun: Counter[str] = Counter()
+        self._ended: Counter[SlotState] = Counter()
+
+    def carry_out(self) -> dict[str, int]:
+        """Submit the slots in turn and wait for them; the number in each state at the end."""
+        left = 0
+        for name in (*self._active, *self._waiting):
+            turn(name, "waiting")
+        for name, slip in self._active.items():
+            self._active[name] = self._submit(slip)  # the same flow run, by its idempotency key
+        while self._active or self._waiting:
+            standing = self._ledger.standing()
+            self._look(hope=standing != "cancelled")
+            if standing == "cancelled":
+                self._runs.cancel(self._active.values())
+            if standing == "cancelled" or 0 < self._way.stop_after <= self._ended["failed"]:
+                left += len(self._waiting)
+                self._waiting.clear()
+            while standing == "running" and self._waiting and len(self._active) < self._way.at_once:
+                self._next()
+            if self._active or self._waiting:
+                time.sleep(POLL)
+        done, failed, cancelled = (self._ended[state] for state in ("done", "failed", "cancelled"))
+        return {"done": done, "failed": failed, "cancelled": cancelled, "left": left}
+
+    def _look(self, hope: bool) -> None:
+        """Write down what came of those under way. One that is lost waits again, before all others."""
+        found = self._runs.look(self._active)
+        came = outcomes(self._active, found, hope)
+        again: set[str] = set()
+        for name, run in self._watch.lost({name: run for name, run in found.items() if run and name not in came}):
+            self._begun[name] += max(run.run_count, 1)
+            came[name] = self._runs.give_up(self._active[name], run, self._way.lost_after)
+            if self._begun[name] < BEGUN and came[name].state == "failed":
+                again.add(name)
+        for name, slip in came.items():
+            self._ledger.write(slip)
+            del self._active[name]
+            if name in again:
+                self._waiting.insert(0, name)
+                turn(name, "waiting")
+                continue
+            self._ended[slip.state] += 1
+            shown = heard() and slip.state == "done"
+            turn(name, slip.state, metrics(self._ledger.store, self._requests[name]) if shown else {})
+
+    def _next(self) -> None:
+        """Submit the next attempt at the slot that has waited longest."""
+        name = self._waiting.pop(0)
+        attempt = self._slips[name].attempt + 1 if name in self._slips else 1
+        turn(name, "submitted")
+        slip = self._submit(Slip(slot=name, attempt=attempt, state="submitted"))
+        self._slips[name] = self._active[name] = slip
+
+    def _submit(self, slip: Slip) -> Slip:
+        return self._runs.submit(self._ledger, slip, self._requests[slip.slot])
 
 
 def metrics(store: Store, request: GlueRun) -> dict[str, float]:

@@ -12,6 +12,7 @@ from flows.models import Json
 from tasks.core.command import command
 from tasks.core.errors import WrongRequest
 from tasks.core.forecast import Slot, forecast
+from tasks.core.lease import lives
 from tasks.core.ledger import Ledger, Standing, find_ledger, ids
 from tasks.core.plan import plan as plan_run
 from tasks.core.settings import settings
@@ -101,6 +102,11 @@ def run(
 ) -> None:
     """Run slots as flow runs on the workers and wait for them; begun again, it goes on where it was."""
     asked = agreed(options, training, yes)
+    return _carry_out(asked, way, f"{command('backfill run', asked)}{' --yes' if yes else ''}", as_json)
+
+
+def _carry_out(asked: Backfill, way: Way, again: str, as_json: bool) -> None:
+    """`again` is the command that goes on where this one stops."""
     with services.prefect(settings()) as ui:
         store = services.store(settings())
         screen.say(in_words(summary(forecast(store, asked.slots()))))
@@ -121,7 +127,6 @@ def run(
     if len(slips) > SHOWN:
         screen.tell(f"… the last {SHOWN} of {len(slips):,}; `glueflow backfill status {asked.id}` has all")
     screen.tell("  ".join(f"{name} {value}" for name, value in found.items()))
-    again = f"{command('backfill run', asked)}{' --yes' if yes else ''}"
     return screen.say(f"next: {again if found['left'] else 'glueflow models list'}")
 
 
@@ -169,9 +174,14 @@ def pause(name: str, /, *, as_json: Json = False) -> None:
 
 
 @app.command
-def resume(name: str, /, *, as_json: Json = False) -> None:
-    """Let a backfill that was paused or cancelled go on; if nobody carries it out any more, `run` does."""
-    _stand(name, "running", as_json)
+def resume(name: str, /, *, way: Annotated[Way, Parameter(name="*")] = WAY, as_json: Json = False) -> None:
+    """Let a backfill that was paused, cancelled or killed go on; if nobody carries it out any more, this does."""
+    store = services.store(settings())
+    ledger = find_ledger(store, name)
+    ledger.stand("running")
+    if lives(store, ledger.lease, settings().lease):
+        return _told(name, "running", as_json)
+    return _carry_out(ledger.order().asked, way, f"glueflow backfill resume {name}", as_json)
 
 
 @app.command
@@ -182,6 +192,10 @@ def cancel(name: str, /, *, as_json: Json = False) -> None:
 
 def _stand(name: str, standing: Standing, as_json: bool) -> None:
     find_ledger(services.store(settings()), name).stand(standing)
+    return _told(name, standing, as_json)
+
+
+def _told(name: str, standing: Standing, as_json: bool) -> None:
     if as_json:
         return screen.print_json({"backfill": name, "standing": standing})
     return screen.tell(f"backfill {name} is {standing}")

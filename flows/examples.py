@@ -32,7 +32,7 @@ EXAMPLES = {
     "backfill status": {"backfill status 3f9c1a70b2d4": "what came of each slot so far"},
     "backfill list": {"backfill list": "every backfill in the bucket"},
     "backfill pause": {"backfill pause 3f9c1a70b2d4": "submit no more slots for now"},
-    "backfill resume": {"backfill resume 3f9c1a70b2d4": "let it go on"},
+    "backfill resume": {"backfill resume 3f9c1a70b2d4": "let it go on, here if nobody carries it out"},
     "backfill cancel": {"backfill cancel 3f9c1a70b2d4": "end it, and what is under way"},
     "report run": {"report run mrpc@3 --open": "curves, confusion, reliability, worst errors, time and bytes"},
     "report compare": {

@@ -18,9 +18,9 @@ from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
 )
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling
+from prefect.states import Cancelled, Cancelling, Crashed
 
 from tasks.core.errors import Unavailable, WrongRequest
 from tasks.core.ledger import Ledger, Slip, SlotState
@@ -62,8 +62,8 @@ class FlowRuns:
         ledger.write(submitted)
         return submitted
 
-    def ended(self, active: Mapping[str, Slip]) -> dict[str, Slip]:
-        """Those that are under way no more, by slot, with what came of them."""
+    def look(self, active: Mapping[str, Slip]) -> dict[str, FlowRun | None]:
+        """The flow run of each slot as it is now, None if Prefect knows none."""
         if not active:
             return {}
         ids = [UUID(slip.flow_run) for slip in active.values()]
@@ -72,18 +72,11 @@ class FlowRuns:
                 flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=ids)), limit=len(ids)
             )
         )
-        states = {str(run.id): run.state for run in found}
+        runs = {str(run.id): run for run in found}
         if heard():
+            states = {name: run.state for name, run in runs.items()}
             self._tell(active, {name: (state.name or state.type).lower() for name, state in states.items() if state})
-        ended: dict[str, Slip] = {}
-        for name, slip in active.items():
-            state = states.get(slip.flow_run)
-            if slip.flow_run not in states:
-                ended[name] = slip.model_copy(update={"state": "failed", "message": "Prefect knows no such flow run"})
-            elif state and state.type in ENDED:
-                update = {"state": ENDED[state.type], "message": (state.message or "")[:500]}
-                ended[name] = slip.model_copy(update=update)
-        return ended
+        return {name: runs.get(slip.flow_run) for name, slip in active.items()}
 
     def _tell(self, active: Mapping[str, Slip], states: Mapping[str, str]) -> None:
         """Report how far each has come, by the meter on its page in the UI."""
@@ -100,9 +93,36 @@ class FlowRuns:
             report(Progress(step, round(share), 100, "%", run=name, state=states.get(slip.flow_run, "unknown")))
 
     def cancel(self, slips: Iterable[Slip]) -> None:
-        """Have their workers end them; `ended` then tells when they have."""
+        """Have their workers end them; their `outcomes` then tell when they have."""
         for slip in slips:
             _asking(partial(self._client.set_flow_run_state, slip.flow_run, Cancelling()))
+
+    def give_up(self, slip: Slip, run: FlowRun, silence: float) -> Slip:
+        """End a flow run that nobody works on, which would hold its place within the deployment's limit for ever."""
+        why = f"no sign of life for {silence:.0f} s"
+        if run.state_type == StateType.CANCELLING:
+            state: State[None] = Cancelled(message=why)
+        else:
+            state = Crashed(name="Lost", message=why)
+        _asking(lambda: self._client.set_flow_run_state(run.id, state))  # refused if it has ended meanwhile
+        said = run.state.message if run.state and run.state_type == StateType.CRASHED else None
+        return _with(slip, state.type, said or why)
+
+
+def outcomes(active: Mapping[str, Slip], found: Mapping[str, FlowRun | None], hope: bool) -> dict[str, Slip]:
+    """Those that are under way no more, by slot, with what came of them. With `hope` crashed ones may go on yet."""
+    came: dict[str, Slip] = {}
+    for name, slip in active.items():
+        run = found[name]
+        if run is None:
+            came[name] = _with(slip, StateType.FAILED, "Prefect knows no such flow run")
+        elif run.state and run.state.type in ENDED and not (hope and run.state.type == StateType.CRASHED):
+            came[name] = _with(slip, run.state.type, run.state.message or "")
+    return came
+
+
+def _with(slip: Slip, state: StateType, message: str) -> Slip:
+    return slip.model_copy(update={"state": ENDED[state], "message": message[:500]})
 
 
 def _asking(ask: Callable[[], Answer]) -> Answer:

@@ -108,6 +108,9 @@ def _prefect(home: Path, port: int) -> tuple[list[str], dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",  # a block registers when it is first saved
         "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",  # would import every collection
+        # In memory they would be gone after a restart: a run whose place within its deployment's limit is not known any
+        # more ends itself, and one that died keeps its place for ever.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
         **database.environment(),
     }
 

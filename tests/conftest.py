@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from infra import servers
 from infra import stack as local_stack
 from infra.stack import Stack
 from tasks.core import settings as settings_module
@@ -59,6 +61,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def stack(request: pytest.FixtureRequest) -> Stack:
     """A real SeaweedFS and a real Prefect server, started once."""
     return local_stack.up(stack_home(request.config), prefect=True)
+
+
+@pytest.fixture(scope="module")
+def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    home = tmp_path_factory.mktemp("own")
+    ports = {name: random.SystemRandom().choice(pool) for name, pool in servers.POOL.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(servers, "WELL_KNOWN", ports)  # another stack would take those that all prefer while ours is down
+        yield home
+    local_stack.down(home)
+
+
+@pytest.fixture
+def own(own_home: Path) -> Stack:
+    """A stack that these tests may kill; what the test before has stopped runs again."""
+    return local_stack.up(own_home)
 
 
 @dataclass

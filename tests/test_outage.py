@@ -6,7 +6,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -17,8 +17,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from infra import servers
-from infra.stack import Stack, down, up
+from infra.stack import Stack, up
 from tasks.core.artifact import MANIFEST, Folders, find, get_or_build
 from tasks.core.errors import GlueflowError
 from tasks.core.store import object_key
@@ -30,22 +29,6 @@ from tests.test_run import task_runs
 BIG = 48 << 20  # bytes
 Tries = dict[str, tuple[str, int]]
 COMPLETED: Tries = dict.fromkeys(("fetch", "tokenize", "fine-tune", "evaluate", "register"), ("Completed", 1))
-
-
-@pytest.fixture(scope="module")
-def own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    home = tmp_path_factory.mktemp("own")
-    ports = {name: random.SystemRandom().choice(pool) for name, pool in servers.POOL.items()}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(servers, "WELL_KNOWN", ports)  # another stack would take those that all prefer while ours is down
-        yield home
-    down(home)
-
-
-@pytest.fixture
-def own(own_home: Path) -> Stack:
-    """A stack that these tests may kill; what the test before has stopped runs again."""
-    return up(own_home)
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def get_or_build(
     finding = find(store, step, inputs, check)
     if finding.manifest and finding.state == "sound" and not force:
         return Outcome("reused", finding.manifest, time.monotonic() - start)
-    with exclusive(store, f"leases/{step.key}.json", settings.lease, done) as lease:
+    with exclusive(store, step.lease, settings.lease, done) as lease:
         if lease is None:
             return get_or_build(store, settings, step, inputs, build, force, check)  # another run has built it
         finding = find(store, step, inputs, check)  # what is replaced is what is there now, not before the wait

@@ -110,6 +110,16 @@ def exclusive(store: Store, key: str, seconds: float, done: Callable[[], bool]) 
         _let_go(lease)
 
 
+def lives(store: Store, key: str, seconds: float) -> bool:
+    """Whether somebody holds the lease of `key`: it changes within its time to live. Takes that long at most."""
+    first, deadline = store.read(key), time.monotonic() + seconds
+    while first and time.monotonic() < deadline:
+        time.sleep(seconds / BEATS / 2)
+        if (now := store.read(key)) != first:
+            return now is not None
+    return False
+
+
 def _let_go(lease: Lease) -> None:
     with suppress(LeaseLost):  # it is another's now; whether our work counts was decided by the check before its commit
         lease.release()

@@ -72,6 +72,11 @@ class PlannedStep:
         return f"steps/{self.step}/{self.key}"
 
     @property
+    def lease(self) -> str:
+        """The object that whoever builds the step holds."""
+        return f"leases/{self.key}.json"
+
+    @property
     def _parts(self) -> tuple[str, int, dict[str, Canonical], dict[str, str], dict[str, str]]:
         recipe = RECIPES[self.step]
         libraries = {name: _version(name) for name in recipe.libraries}

@@ -82,6 +82,15 @@ class Way(Frozen):
     stop_after: Annotated[
         int, Field(title="Stop after", ge=0, description="failures, then no more slots are submitted; 0: never")
     ] = 3
+    lost_after: Annotated[
+        int,
+        Field(
+            title="Lost after",
+            ge=10,
+            le=86_400,
+            description="seconds without a sign of life of a slot under way; it is then submitted anew",
+        ),
+    ] = 300
     deployment: Annotated[str, Field(title="Deployment", description="whose workers run the slots")] = DEPLOYMENT
 
 
