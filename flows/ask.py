@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flows import screen, services
-from flows.models import Json
+from flows.screen import Json
 from tasks.core.batch import Batch, BatchOptions
 from tasks.core.errors import WrongRequest
 from tasks.core.settings import settings

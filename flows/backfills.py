@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.filesize import decimal
 
-from flows import screen, services
+from flows import examples, screen, services
 from flows.board import board
-from flows.models import Json
+from flows.screen import Json
 from tasks.core.command import command
 from tasks.core.errors import WrongRequest
 from tasks.core.forecast import Slot, forecast
@@ -199,3 +199,6 @@ def _told(name: str, standing: Standing, as_json: bool) -> None:
     if as_json:
         return screen.print_json({"backfill": name, "standing": standing})
     return screen.tell(f"backfill {name} is {standing}")
+
+
+examples.attach(app)

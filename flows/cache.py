@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 from rich.filesize import decimal
 
-from flows import screen, services
-from flows.models import Json
+from flows import examples, screen, services
+from flows.screen import Json
 from tasks.core import pins, sweep
 from tasks.core import verify as sound
 from tasks.core.collect import KINDS, WHY, Garbage, Reach, Rules, garbage
@@ -189,3 +189,6 @@ def unpin(key: Key, /, *, as_json: Json = False) -> None:
     if as_json:
         return screen.print_json({"key": found})
     return screen.tell(f"unpinned {found}")
+
+
+examples.attach(app)

@@ -1,186 +1,47 @@
-"""The `glueflow` command. Exit status: 0 done, 1 the work failed, 2 the request or its data were wrong."""
+"""The `glueflow` command. Exit status: 0 done, 1 the work failed, 2 the request or its data were wrong.
+
+A command's module is imported when the command is asked for (all of them for `--help`): who plans waits for no report.
+"""
 
 import re
 import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError, Parameter
 from cyclopts import ValidationError as CycloptsValidationError
 from pydantic import ValidationError
 
-from flows import ask, completion, deploy, examples, findings, report, screen, services
-from flows.backfills import app as backfill
-from flows.cache import app as cache
-from flows.init import init
-from flows.models import Json
-from flows.models import app as models
-from flows.policies import policy
-from flows.reports import app as reports
-from flows.suite import benchmark
-from tasks.core import catalog
-from tasks.core.command import command
+from flows import completion, examples, screen, services
 from tasks.core.errors import GlueflowError, Preempted, WrongRequest
-from tasks.core.settings import settings
-from tasks.core.specs import GlueRun, RunOptions, Training
 
 app = App(
     name="glueflow",
     help="Fine-tune transformers on GLUE as a pipeline that can be left alone.",
     help_format="markdown",
+    help_epilogue=examples.epilogue(*examples.FIRST),
     default_parameter=Parameter(negative=""),
 )
-app.command(models)
-app.command(backfill)
-app.command(cache)
-app.command(policy)
-app.command(reports)
-app.command(benchmark)
-app.command(init)
-app.command(deploy.deploy)
-app.command(ask.predict)
-app.command(ask.pipeline)
+GROUPS = {"models": "models", "backfill": "backfills", "cache": "cache", "report": "reports"}
+COMMANDS = {
+    "run": "run",
+    "plan": "run",
+    "benchmark": "suite",
+    "predict": "ask",
+    "pipeline": "ask",
+    "policy": "policies",
+    "deploy": "deploy",
+    "up": "local",
+    "down": "local",
+    "init": "init",
+    "doctor": "local",
+    "drill": "local",
+}
+for name, module in GROUPS.items():
+    app.command(f"flows.{module}:app", name=name)
+for name, module in COMMANDS.items():
+    app.command(f"flows.{module}:{name}", name=name, help_epilogue=examples.epilogue(name))
 completion.register(app)
-
-Task = Annotated[catalog.Task, Parameter(help="GLUE configuration, or own for data with columns of your own.")]
-Options = Annotated[RunOptions, Parameter(name="*")]
-Train = Annotated[Training, Parameter(name="*")]
-DEFAULTS, TRAINING = RunOptions(), Training()
-
-
-@app.command
-def run(
-    task: Task = "mrpc",
-    /,
-    *,
-    options: Options = DEFAULTS,
-    training: Train = TRAINING,
-    as_json: Json = False,
-) -> None:
-    """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
-    request = _request(task, options, training)
-    with services.prefect(settings()) as ui, screen.progress():
-        from flows.glue import glue
-
-        result = glue(request)
-    if as_json:
-        return screen.print_json(result)
-    model = result["model"]
-    screen.table(f"{task} from {request.data}", result["steps"], ("name", "key", "state", "seconds"))
-    report.of_run(result)
-    screen.tell(*result["suspicions"], *findings.lines(result["data_report"]))
-    screen.tell(f"registered {model['name']}@{model['version']}  {model['uri']}")
-    return screen.say(f'next: glueflow predict {model["name"]}@{model["version"]} "text"  ·  {ui}')
-
-
-@app.command
-def plan(
-    task: Task = "mrpc",
-    /,
-    *,
-    options: Options = DEFAULTS,
-    training: Train = TRAINING,
-    as_json: Json = False,
-) -> None:
-    """Say which steps a run would reuse and which it would build, and why; nothing is built."""
-    from flows.preview import preview
-    from tasks.core.plan import plan as planned
-
-    request = _request(task, options, training)
-    with ThreadPoolExecutor(1) as beside:  # a checkpoint's digest takes as long as to open the store
-        steps = beside.submit(planned, request)
-        store = services.store(settings())
-        result = preview(steps.result(), store)
-    if as_json:
-        return screen.print_json(result)
-    shown = [{**step, "reason": step["reason"].replace("), ", "),\n")} for step in result["steps"]]  # one a line
-    screen.table(f"{task} from {request.data}", shown, ("name", "key", "state", "reason"))
-    return screen.say(f"next: {command('run', request)}")
-
-
-@app.command
-def up(
-    *,
-    serve: Annotated[bool, Parameter(help="Then run what schedules and the UI start, here, until Ctrl-C.")] = False,
-    options: Annotated[deploy.Options, Parameter(name="*")] = deploy.DEFAULTS,
-    as_json: Json = False,
-) -> None:
-    """Start the local stack (object store and Prefect server, on loopback) and say where it is."""
-    from infra import stack
-
-    if options != deploy.DEFAULTS and not serve:
-        raise WrongRequest("up: the options of deployments mean something only with --serve")
-    if serve:
-        return deploy.serve(options)
-    running = stack.up(settings().home, screen.say)
-    found = {"store": running.endpoint, "bucket": running.bucket, "api": running.api_url, "ui": running.ui_url}
-    if as_json:
-        return screen.print_json(found)
-    return screen.tell(*(f"{name:<8}{value}" for name, value in found.items()))
-
-
-@app.command
-def down(*, as_json: Json = False) -> None:
-    """Stop the local stack; its data stays."""
-    from infra import stack
-
-    stopped = stack.down(settings().home)
-    if as_json:
-        return screen.print_json({"stopped": stopped})
-    return screen.tell(f"stopped {', '.join(stopped)}" if stopped else "nothing was running")
-
-
-@app.command
-def doctor(*, as_json: Json = False) -> None:
-    """Check Python, packages, configuration, disk, store, server, hub and device, and say how to mend what is wrong."""
-    from flows.doctor import examine
-
-    checks = examine()
-    if as_json:
-        screen.print_json(checks)
-    else:
-        screen.table("doctor", checks, ("name", "state", "found", "remedy"))
-    if any(check["state"] == "wrong" for check in checks):
-        sys.exit(1)
-
-
-@app.command
-def drill(
-    *,
-    kills: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=1000))] = 3,
-    seed: int = 1,
-    as_json: Json = False,
-) -> None:
-    """Kill runs and spoil files on this machine and bucket, below a prefix that is removed again; minutes long.
-
-    Parameters
-    ----------
-    kills
-        How often a whole run is killed at a random moment.
-    seed
-        Of the random moments.
-    """
-    from flows.drill import drill as carry_out
-
-    known = settings()
-    services.server(known)
-    store = services.store(known)
-    with screen.progress():
-        rows = carry_out(known, store, services.credentials(known), kills, seed)
-    if as_json:
-        screen.print_json(rows)
-    else:
-        screen.table("drill", rows, ("injected", "times", "survived", "how"))
-    if any(row["survived"] < row["times"] for row in rows):
-        sys.exit(1)
-
-
-examples.attach(app)
-
-
-def _request(task: catalog.Task, options: RunOptions, training: Training) -> GlueRun:
-    return GlueRun(task=task, training=training, **options.model_dump())
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from cyclopts import App
 
-from flows import screen
+from flows import examples, screen
 from flows.screen import Json
 
 Shell = Literal["bash", "zsh", "fish", "powershell"]
@@ -13,7 +13,7 @@ Shell = Literal["bash", "zsh", "fish", "powershell"]
 def register(app: App) -> None:
     """Add the command to the app that it completes."""
 
-    @app.command
+    @app.command(help_epilogue=examples.epilogue("completion"))
     def completion(shell: Shell, /, *, as_json: Json = False) -> None:
         """Print the script that completes `glueflow` in a shell; in bash: `source <(glueflow completion bash)`."""
         script = app.generate_completion(shell=shell)

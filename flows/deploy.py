@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from pydantic import Field
 
 from flows import pools, screen, services
-from flows.models import Json
+from flows.screen import Json
 from tasks.core import config
 from tasks.core.settings import settings
 from tasks.core.specs import Frozen

@@ -1,6 +1,6 @@
 """Examples for the help of every command, each a line that can be typed.
 
-    attach(app)  ->  `glueflow cache pin --help` ends with: `glueflow cache pin 9b1d05 --reason "figures of the paper"`
+    epilogue("cache pin")  ->  `glueflow cache pin 9b1d05 --reason "figures of the paper"` and what it does
 
 A new command needs one: tests/test_commands.py asks every command for it, and types each.
 """
@@ -73,12 +73,16 @@ EXAMPLES = {
 FIRST = ("run", "plan", "predict")  # shown for the whole command
 
 
-def attach(app: App, path: str = "") -> None:
-    """Give the command and all below it the examples of its name."""
-    for name in app:
+def epilogue(*names: str) -> str:
+    """What a help ends with: the examples of these commands, and of those below them."""
+    chosen = [lines for each, lines in EXAMPLES.items() if any(f"{each} ".startswith(f"{name} ") for name in names)]
+    lines = [f"- `glueflow {line}` — {about}" for examples in chosen for line, about in examples.items()]
+    return "\n".join(["Examples:", "", *lines])
+
+
+def attach(group: App) -> None:
+    """Give a group of commands, and each of them, the examples of its name."""
+    group.help_epilogue = epilogue(group.name[0])
+    for name in group:
         if not name.startswith("-"):
-            attach(app[name], f"{path} {name}".strip())
-    mine = [EXAMPLES[each] for each in EXAMPLES if each == path or each.startswith(f"{path} ")]
-    mine = mine if path else [EXAMPLES[each] for each in FIRST]
-    lines = [f"- `glueflow {line}` — {about}" for examples in mine for line, about in examples.items()]
-    app.help_epilogue = "\n".join(["Examples:", "", *lines]) if lines else ""
+            group[name].help_epilogue = epilogue(f"{group.name[0]} {name}")

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from flows import promotion, screen, services
-from flows.screen import Json as Json
+from flows import examples, promotion, screen, services
+from flows.screen import Json
 from tasks.core import history, registry, signing, verdicts
 from tasks.core import verify as sound
 from tasks.core.errors import BadData
@@ -145,3 +145,6 @@ def pull(model: Model, folder: Path, /, *, as_json: Json = False) -> None:
     if as_json:
         return screen.print_json({"model": version.label, "folder": str(folder)})
     return screen.tell(f"{version.label} is in {folder}")
+
+
+examples.attach(app)

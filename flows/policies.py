@@ -1,7 +1,7 @@
 """`glueflow policy`: the rights of one role in the bucket, as an IAM policy document."""
 
 from flows import screen
-from flows.models import Json
+from flows.screen import Json
 from infra import policies
 from tasks.core.errors import WrongRequest
 from tasks.core.settings import settings

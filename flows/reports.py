@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 from pydantic import Field
 
-from flows import screen, services
+from flows import examples, screen, services
 from flows.screen import Json
 from tasks.core import registry, reports
 from tasks.core.command import command
@@ -176,3 +176,6 @@ def _written(path: Path, body: bytes) -> Path:
     except OSError as error:
         raise disk_error(error, path.parent) from error
     return path.absolute()
+
+
+examples.attach(app)

@@ -10,7 +10,7 @@ from cyclopts import Parameter, validators
 
 from flows import report, screen, services
 from flows.board import board
-from flows.models import Json
+from flows.screen import Json
 from tasks.core.catalog import TRAINABLE, Trainable
 from tasks.core.command import command
 from tasks.core.errors import WrongRequest
