@@ -11,7 +11,10 @@ import pytest
 from tests.conftest import Corner
 
 ROOT = Path(__file__).resolve().parents[1]
-SLOW = {"prefect", "torch", "transformers", "datasets", "evaluate", "sklearn", "scipy", "pandas", "pyarrow", "numpy"}
+SLOW = {
+    *("prefect", "torch", "transformers", "datasets", "evaluate", "sklearn", "scipy", "pandas", "pyarrow", "numpy"),
+    "pydantic_settings",
+}
 OTHERS = {"flows.ask", "flows.backfills", "flows.cache", "flows.deploy", "flows.models", "flows.reports", "flows.suite"}
 PROGRAM = f"""
 import sys

@@ -10,10 +10,9 @@ AWS_ENDPOINT_URL_S3, ...), never from here.
 import os
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ByteSize, Field, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 from tasks.core import config
 from tasks.core.errors import WrongRequest
@@ -22,10 +21,10 @@ BUCKET_URI = r"^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[A-Za-z0-9._/-]+)?$"
 TRACKER = "(tensorboard|mlflow|trackio|wandb)"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Settings of this machine; each has a safe default."""
 
-    model_config = SettingsConfigDict(env_prefix="GLUEFLOW_", frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     home: Annotated[Path, Field(description="folder for the cache, scratch files and the embedded stack")] = config.HOME
     cache_size: Annotated[
@@ -70,19 +69,6 @@ class Settings(BaseSettings):
         Path | None, Field(description="PEM file of its counterpart; then only signed versions are used")
     ] = None
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # there are none
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, then the configuration file."""
-        named = {_alias(field): value for field, value in config.given(list(cls.model_fields)).items()}
-        return init_settings, env_settings, InitSettingsSource(settings_cls, named)
-
     @property
     def cache(self) -> Path:
         return self.home / "cache"
@@ -100,13 +86,20 @@ class Settings(BaseSettings):
 def settings() -> Settings:
     """This process's settings; raises WrongRequest naming the variable, or the file and its key, that is off."""
     try:
-        found = Settings()
+        found = Settings.model_validate({_alias(field): value for field, value in _given().items()})
     except ValidationError as error:
         first = error.errors()[0]
         field = next(name for name in Settings.model_fields if str(first["loc"][0]) in (name, _alias(name)))
         said = f"{first['msg']} ({Settings.model_fields[field].description})"
         raise WrongRequest.of(_origin(field), first["input"], said) from None
     return found.model_copy(update={"home": found.home.expanduser().absolute()})
+
+
+def _given() -> dict[str, Any]:
+    """What the configuration file says, and over it the environment, by field."""
+    fields = list(Settings.model_fields)
+    there = {name.upper(): value for name, value in os.environ.items()}
+    return config.given(fields) | {field: there[variable(field)] for field in fields if variable(field) in there}
 
 
 def variable(field: str) -> str:
