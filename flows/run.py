@@ -21,12 +21,7 @@ DEFAULTS, TRAINING = RunOptions(), Training()
 
 
 def run(
-    task: Task = "mrpc",
-    /,
-    *,
-    options: Options = DEFAULTS,
-    training: Train = TRAINING,
-    as_json: Json = False,
+    task: Task = "mrpc", /, *, options: Options = DEFAULTS, training: Train = TRAINING, as_json: Json = False
 ) -> None:
     """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
     request = _request(task, options, training)
@@ -45,12 +40,7 @@ def run(
 
 
 def plan(
-    task: Task = "mrpc",
-    /,
-    *,
-    options: Options = DEFAULTS,
-    training: Train = TRAINING,
-    as_json: Json = False,
+    task: Task = "mrpc", /, *, options: Options = DEFAULTS, training: Train = TRAINING, as_json: Json = False
 ) -> None:
     """Say which steps a run would reuse and which it would build, and why; nothing is built."""
     request = _request(task, options, training)

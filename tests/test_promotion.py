@@ -116,6 +116,14 @@ def test_what_cannot_be_compared_is_refused_in_words(
     assert champion(corner) == 1
 
 
+@pytest.fixture
+def better(corner: Corner, tmp_path: Path) -> Version:
+    """Version 2, which is better than version 1, the champion."""
+    first, second = version(corner, tmp_path, 80), version(corner, tmp_path, 10)
+    ask(corner, first)
+    return second
+
+
 def test_force_needs_a_reason_which_is_recorded(corner: Corner, tmp_path: Path) -> None:
     poor = version(corner, tmp_path, 195)
     with pytest.raises(WrongRequest, match="reason: "):
@@ -150,10 +158,8 @@ def test_a_lost_race_is_judged_anew(corner: Corner, tmp_path: Path, monkeypatch:
 
 
 def test_another_alias_that_moves_meanwhile_changes_no_verdict(
-    corner: Corner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corner: Corner, better: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = version(corner, tmp_path, 80), version(corner, tmp_path, 10)
-    ask(corner, first)
     judge = promote.judge
 
     def slow(*given: Any) -> Any:
@@ -161,26 +167,24 @@ def test_another_alias_that_moves_meanwhile_changes_no_verdict(
         return judge(*given)
 
     monkeypatch.setattr(promote, "judge", slow)
-    assert ask(corner, second).move
+    assert ask(corner, better).move
     assert len(verdicts.kept(corner.store, "rte", 2)) == 1
     assert [move.alias for move in history.moves(corner.store, "rte")] == ["champion", "other1", "champion"]
 
 
 def test_a_version_that_is_deleted_while_it_is_judged_is_not_promoted(
-    corner: Corner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    corner: Corner, better: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = version(corner, tmp_path, 80), version(corner, tmp_path, 10)
-    ask(corner, first)
     judge = promote.judge
 
     def slow(*given: Any) -> Any:
         verdict = judge(*given)
-        deletion.delete(corner.store, "rte", second.version, BY, "to see")
+        deletion.delete(corner.store, "rte", better.version, BY, "to see")
         return verdict
 
     monkeypatch.setattr(promote, "judge", slow)
     with pytest.raises(WrongRequest, match=r"rte@2.*it was deleted"):
-        ask(corner, second)
+        ask(corner, better)
     assert champion(corner) == 1
 
 
