@@ -4,7 +4,7 @@ BIN := .venv/bin
 FORKS := tests/test_local_cache_processes.py  # its children inherit the test process: one that ran no other test
 export GLUEFLOW_HOME ?= $(CURDIR)/.glueflow
 
-.PHONY: run test test-all test-slow check bench lock clean
+.PHONY: run test test-all test-slow check bench pictures lock clean
 .DELETE_ON_ERROR:
 
 run: .venv/ready  ## fine-tune, evaluate, register and ask the model, offline
@@ -34,6 +34,9 @@ check: .venv/ready
 
 bench: .venv/ready  ## measure against peers; writes the tables that the README quotes
 	$(BIN)/python -m tests.benchmarks
+
+pictures: .venv/ready  ## record the screens that the README shows, by running their commands
+	$(BIN)/python -m tests.pictures
 
 lock: .venv/ready  ## renew infra/locks, the image's packages with their hashes, from pyproject.toml and constraints.txt
 	$(BIN)/python -m infra.lock
