@@ -66,6 +66,13 @@ class Clock(ProgressColumn):
         return Text(str(timedelta(seconds=round(took or 0.0))), style="progress.elapsed")
 
 
+class Figures(ProgressColumn):
+    """The latest figures, cut where there is no room for all."""
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields["figures"], no_wrap=True, overflow="ellipsis")
+
+
 @contextmanager
 def progress() -> Iterator[None]:
     """Bars for all that reports progress within the block, with rate and remaining time; nothing where nobody looks.
@@ -74,11 +81,11 @@ def progress() -> Iterator[None]:
         yield
         return
     wide, line = err.width >= 100, Column(no_wrap=True)
-    name, size, latest = (
-        TextColumn(f"{{task.{field}}}", markup=False, table_column=line)
-        for field in ("description", "fields[amount]", "fields[figures]")
+    name, size = (
+        TextColumn(f"{{task.{field}}}", markup=False, table_column=line) for field in ("description", "fields[amount]")
     )
-    columns = [name, BarColumn(16 if wide else 8), size, Rate(line), Clock(line), *([latest] if wide else [])]
+    bar = BarColumn(16 if wide else 8, table_column=line)
+    columns = [name, bar, size, Rate(line), Clock(line), *([Figures(Column())] if wide else [])]
     with Progress(*columns, console=err, transient=True) as bars, work.listening(partial(_show, bars, {})):
         try:
             yield

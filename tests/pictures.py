@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 from tests.terminal import Seen, watch
 
 FOLDER = ROOT / "infra" / "pictures"
-RUN = "--data sample:64"
+RUN = "--data sample:800"
 END = ""  # the moment at which a command has ended
 NAMES = {"brown": "yellow"}  # of pyte's colours that rich calls otherwise
 FRAME = """\
@@ -64,6 +64,9 @@ class Shot:
 PICTURES = {
     "run": [Shot(f"glueflow run mrpc {RUN}", 100, (r"^train .* left", END))],
     "plan": [Shot(f"glueflow plan mrpc {RUN} --learning-rate 3e-5", 100)],
+    "suite": [
+        Shot("glueflow benchmark --data sample:600 --tasks mrpc sst2 --seeds 1 2", 116, ("running", END))
+    ],
 }
 
 

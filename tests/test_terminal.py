@@ -69,6 +69,14 @@ def test_each_bar_has_a_rate_and_the_time_that_remains(columns: int) -> None:
     assert (seen.status, seen.text) == (0, "")
 
 
+def test_long_figures_are_cut_and_never_the_bar() -> None:
+    figures = str({f"figure {number}": 0.5 for number in range(9)})
+    seen = watch(
+        [sys.executable, "-c", WORK.replace("__STOP__", "None").replace('{"loss": 0.4}', figures)], {**os.environ}, 100
+    )
+    assert lines(seen, r"^train +━\S{15} \d+/90 steps .* left figure 0 0\.5000.*…$")
+
+
 def test_what_is_cut_off_stays_as_it_was() -> None:
     seen = watch([sys.executable, "-c", WORK.replace("__STOP__", "KeyboardInterrupt()")], {**os.environ})
     assert re.search(r"^train +\S+ 60/90 steps", seen.text, re.MULTILINE)
