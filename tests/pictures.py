@@ -28,7 +28,7 @@ from tests.conftest import ROOT
 from tests.terminal import Seen, watch
 
 FOLDER = ROOT / "infra" / "pictures"
-RUN = "--data sample:800"
+RUN = "--data sample:200"
 END = ""  # the moment at which a command has ended
 NAMES = {"brown": "yellow"}  # of pyte's colours that rich calls otherwise
 FRAME = """\
@@ -65,7 +65,7 @@ PICTURES = {
     "run": [Shot(f"glueflow run mrpc {RUN}", 100, (r"^train .* left", END))],
     "plan": [Shot(f"glueflow plan mrpc {RUN} --learning-rate 3e-5", 100)],
     "suite": [
-        Shot("glueflow benchmark --data sample:600 --tasks mrpc sst2 --seeds 1 2", 116, ("running", END))
+        Shot("glueflow benchmark --data sample:200 --tasks mrpc sst2 --seeds 1 2", 116, ("running", END))
     ],
 }
 
