@@ -64,9 +64,7 @@ class Shot:
 PICTURES = {
     "run": [Shot(f"glueflow run mrpc {RUN}", 100, (r"^train .* left", END))],
     "plan": [Shot(f"glueflow plan mrpc {RUN} --learning-rate 3e-5", 100)],
-    "suite": [
-        Shot("glueflow benchmark --data sample:200 --tasks mrpc sst2 --seeds 1 2", 116, ("running", END))
-    ],
+    "suite": [Shot("glueflow benchmark --data sample:200 --tasks mrpc sst2 --seeds 1 2", 116, ("running", END))],
 }
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import Hub
 from test_sources import commit
 
 from tasks.core.slots import Backfill
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner, refusal
+from tests.hub_server import Hub
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fetched import classic, rows, write
 from prefect.client.schemas.objects import FlowRun
 
 from infra.stack import Stack, up
 from tasks.core import registry
 from tasks.core.catalog import glue_task
 from tests.conftest import Corner, make_corner
+from tests.fetched import classic, rows, write
 from tests.served import Place
 from tests.test_backfill_runs import flow_runs, served, start
 from tests.test_backfills_together import ended

@@ -12,7 +12,6 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hub_server import Hub
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.exceptions import ObjectNotFound
@@ -22,6 +21,7 @@ from test_sources import commit
 
 from tasks.core import registry
 from tests.conftest import Corner
+from tests.hub_server import Hub
 from tests.terminal import Seen, watch
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from fetched import classic, rows, write
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterName
 from prefect.client.schemas.objects import FlowRun
 from test_backfill_runs import start
@@ -15,6 +14,7 @@ from infra.stack import Stack
 from tasks.core import registry
 from tasks.core.catalog import glue_task
 from tests.conftest import make_corner
+from tests.fetched import classic, rows, write
 from tests.served import Place
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]

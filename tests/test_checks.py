@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from fetched import classic, fetched, parquet, rows, write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from tasks.core.catalog import GLUE, glue_task
 from tasks.core.errors import BadData
 from tasks.data.duplicates import Duplicates, digest
 from tests.conftest import Corner
+from tests.fetched import classic, fetched, parquet, rows, write
 
 MRPC, STSB = glue_task("mrpc"), glue_task("stsb")
 

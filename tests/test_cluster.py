@@ -9,7 +9,7 @@ from prefect.client.orchestration import get_client
 from flows import pools
 from tests.cluster import Made, Refused, carry_out
 from tests.conftest import ROOT, Corner
-from tests.test_recipes import CLUSTER, follow
+from tests.test_recipes import CLUSTER, assert_followed, follow
 
 FILES = ROOT / "infra" / "kubernetes"
 SERVER = f"helm install prefect-server prefect/prefect-server --namespace glueflow --values {FILES}/server-values.yaml"
@@ -20,7 +20,7 @@ DATABASE: Made = {"Secret/glueflow/glueflow-database": ["connection-string"]}
 
 @pytest.mark.slow
 def test_a_night_is_scheduled_and_all_that_its_jobs_need_is_there(inside: Corner, tmp_path: Path) -> None:
-    follow(CLUSTER, inside, tmp_path)
+    assert_followed(CLUSTER, follow(CLUSTER, inside, tmp_path))
     made = json.loads((tmp_path / "cluster.json").read_text())
     assert {"Release/glueflow/prefect-server", "Release/glueflow/prefect-worker"} <= {*made}
     with get_client(sync_client=True) as client:

@@ -12,7 +12,6 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from fetched import classic, rows, write
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.objects import FlowRun
 
@@ -21,6 +20,7 @@ from infra.stack import Stack
 from tasks.core import predictions, registry
 from tasks.core.catalog import glue_task
 from tests.conftest import ROOT, make_corner
+from tests.fetched import classic, rows, write
 from tests.served import ENDED, Place
 from tests.test_process import until
 

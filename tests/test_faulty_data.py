@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fetched import classic, fetched, parquet, rows, write
 
 from tasks.core.catalog import glue_task
 from tasks.core.errors import BadData
+from tests.fetched import classic, fetched, parquet, rows, write
 
 MRPC, STSB = glue_task("mrpc"), glue_task("stsb")
 RAW = bytes | str | float | int | None

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import Hub
 
 from tasks.core.catalog import glue_task
 from tasks.core.errors import BadData, WrongRequest
@@ -25,6 +24,7 @@ from tasks.core.registry import Version
 from tasks.core.resolve import resolve_checkpoint
 from tasks.models.checkpoint import checkpoint_folder, load_classifier, load_tokenizer
 from tests.conftest import Corner
+from tests.hub_server import Hub
 
 INDEX = "model.safetensors.index.json"
 Made = tuple[str, Callable[[Path], object]]  # what is refused, and how a sound folder becomes so

@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hub_server import Hub
 
 from tasks.core import hub
 from tasks.core.errors import GlueflowError, WrongRequest
+from tests.hub_server import Hub
 
 DATA, MODEL = "nyu-mll/glue", "tiny/bert"
 TRAIN, MATCHED = "mrpc/train-00000-of-00001.parquet", "mnli/validation_matched-00000-of-00001.parquet"

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from fetched import fetched, parquet, rows
-from hub_server import Hub
 
 from tasks.core.catalog import glue_task
 from tasks.core.errors import BadData, WrongRequest
 from tests import test_hub
+from tests.fetched import fetched, parquet, rows
+from tests.hub_server import Hub
 
 MRPC = glue_task("mrpc")
 ROWS = rows(MRPC, 12)

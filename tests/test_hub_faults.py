@@ -4,11 +4,11 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hub_server import Hub
 
 from tasks.core import hub
 from tasks.core.errors import Denied, GlueflowError, Unavailable, WrongRequest
 from tests import test_hub
+from tests.hub_server import Hub
 from tests.test_hub import CHECKPOINT, DATA, LONG, MATCHED, MODEL, TRAIN, blobs, held, offline, one_line
 
 server, commit, model, cache = test_hub.server, test_hub.commit, test_hub.model, test_hub.cache

@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-from hub_server import Hub, git_blob
 
 from tasks.core import hub
 from tasks.core.errors import Unavailable
 from tests import test_hub
+from tests.hub_server import Hub, git_blob
 from tests.test_hub import DATA, LONG, TRAIN, blobs, held
 
 server, commit, cache = test_hub.server, test_hub.commit, test_hub.cache

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from hub_server import Hub
 
 from tasks.core.cache import borrow, evict
 from tasks.core.hold import alone, beside, scratch_folder, shared
 from tasks.core.settings import Settings
 from tests import test_local_cache
+from tests.hub_server import Hub
 from tests.test_local_cache import CAP, MODEL, SIZE, A, B, C, content, held, left_over, total, use, used
 
 FORK = multiprocessing.get_context("fork")

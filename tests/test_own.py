@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fetched import fetched, write
 
 from tasks.core.errors import BadData, WrongRequest
 from tasks.core.own import model_name, parse
 from tasks.core.plan import plan
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner
+from tests.fetched import fetched, write
 
 GOOD, BAD = (
     ("a charming and warm film", "a joy from start to end"),

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from fetched import write
 
 from tasks.core.columns import columns
 from tasks.core.errors import WrongRequest
@@ -11,6 +10,7 @@ from tasks.core.places import place
 from tasks.core.plan import plan
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner
+from tests.fetched import write
 from tests.test_own import FORMATS, reviews
 
 THERE = "id, body, stars, score, part"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from fetched import classic, fetched, parquet, rows, write
 
 from tasks.core import resolve
 from tasks.core.catalog import glue_task
@@ -17,6 +16,7 @@ from tasks.core.specs import GlueRun
 from tasks.data.table import value, with_features
 from tasks.steps import fetch
 from tests.conftest import Corner
+from tests.fetched import classic, fetched, parquet, rows, write
 
 MRPC = glue_task("mrpc")
 ROWS = rows(MRPC, 12)

@@ -16,8 +16,9 @@ CLUSTER = FOLDER / "kubernetes.md"  # tests/test_cluster.py
 PROGRAMS = {"glueflow": "flows.cli"} | {name: f"tests.cluster {name}" for name in ("docker", "kubectl", "helm")}
 
 
-def follow(page: Path, corner: Corner, folder: Path) -> None:
-    """Do what the page says, in a folder that holds nothing but the checkout's `infra`."""
+def follow(page: Path, corner: Corner, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """Do what the page says, in a folder that holds nothing but the checkout's `infra`; standard error has each command
+    as it was carried out."""
     desk, programs = folder / "desk", folder / "programs"
     desk.mkdir()
     programs.mkdir()
@@ -28,9 +29,8 @@ def follow(page: Path, corner: Corner, folder: Path) -> None:
         program.chmod(0o755)
     environment = corner.whole_environment() | {"CLUSTER": str(folder / "cluster.json")}
     environment["PATH"] = f"{programs}:{environment['PATH']}"
-    script = "\n".join(BLOCK.findall(page.read_text()))
-    found = subprocess.run(
-        ["bash", "-euo", "pipefail", "-x", "-c", script],
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-x", "-c", script(page)],
         cwd=desk,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -38,9 +38,17 @@ def follow(page: Path, corner: Corner, folder: Path) -> None:
         text=True,
         check=False,
     )
+
+
+def script(page: Path) -> str:
+    return "\n".join(BLOCK.findall(page.read_text()))
+
+
+def assert_followed(page: Path, found: "subprocess.CompletedProcess[str]") -> None:
+    """No command failed, and each of ours that the page names was carried out."""
     assert found.returncode == 0, f"{found.stdout}\n{found.stderr}"
     ran = re.findall(r"^\+ .*\bglueflow [a-z]", found.stderr, re.MULTILINE)
-    assert len(ran) == len(re.findall(r"\bglueflow [a-z]", script)) > 0
+    assert len(ran) == len(re.findall(r"\bglueflow [a-z]", script(page))) > 0
 
 
 @pytest.mark.slow
@@ -48,4 +56,4 @@ def follow(page: Path, corner: Corner, folder: Path) -> None:
 @pytest.mark.parametrize("page", [page for page in RECIPES if page != CLUSTER], ids=lambda page: page.stem)
 def test_a_recipe_works_as_it_stands(page: Path, corner: Corner, tmp_path: Path) -> None:
     """With the packaged checkpoint, on an empty bucket."""
-    follow(page, corner, tmp_path)
+    assert_followed(page, follow(page, corner, tmp_path))

@@ -9,8 +9,6 @@ from urllib.request import urlopen
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from finished import finished
-from reported import EVIL, TRAINING, harmless, quiet, report
 
 from infra.stack import Stack
 from tasks.core.ledger import Slip, open_ledger
@@ -18,6 +16,8 @@ from tasks.core.registry import Version
 from tasks.core.slots import Backfill
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner, make_corner
+from tests.finished import finished
+from tests.reported import EVIL, TRAINING, harmless, quiet, report
 
 
 @pytest.fixture(scope="module")

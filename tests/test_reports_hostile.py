@@ -3,11 +3,10 @@
 import json
 from pathlib import Path
 
-from finished import finished
-from reported import EVIL, TRAINING, harmless, quiet, report
-
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner
+from tests.finished import finished
+from tests.reported import EVIL, TRAINING, harmless, quiet, report
 
 
 def test_hostile_data_are_shown_and_do_nothing(corner: Corner, tiny: Path, tmp_path: Path) -> None:

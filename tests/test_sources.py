@@ -6,10 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hub_server import Hub
 
 from tasks.core.catalog import Split, glue_task
 from tests.conftest import Corner
+from tests.hub_server import Hub
 
 MRPC = glue_task("mrpc")
 

@@ -48,7 +48,7 @@ class Bytes:
 
 
 class Followed(FileIO):
-    """A file that tells how far it has been read."""
+    """A file that tells how far it has been read, for `put_object`, which tells nothing."""
 
     def __init__(self, path: Path, moved: Moved) -> None:
         super().__init__(path)
