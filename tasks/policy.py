@@ -65,7 +65,7 @@ def perform(
     return Completed(message=f"built {step.folder}: {outcome.reason}", data=outcome)
 
 
-def name_preemption(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001
+def name_preemption(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001  # a hook's signature is Prefect's
     """Show a run that was told to end (SIGTERM) as Preempted, which says more than Prefect's Crashed does."""
     if "termination signal" in (state.message or ""):
         message = "told to end; what was finished or saved stays, and another try goes on from there"

@@ -142,10 +142,10 @@ class Locks:
     def Lock(self) -> "Lock":  # noqa: N802  # as in `threading`
         return Lock(self.baton)
 
-    def Event(self) -> "Event":  # noqa: N802
+    def Event(self) -> "Event":  # noqa: N802  # threading's name
         return Event(self.baton)
 
-    def Thread(self, target: Callable[[], object], name: str, daemon: bool) -> "Thread":  # noqa: N802
+    def Thread(self, target: Callable[[], object], name: str, daemon: bool) -> "Thread":  # noqa: N802  # threading's name
         return Thread(self.baton, target, name)
 
 

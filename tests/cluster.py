@@ -167,7 +167,7 @@ def _install(made: Made, asked: argparse.Namespace, _: str) -> None:
         service, namespace, *_rest = (server.hostname or "").split(".")
         needs(made, f"Service/{namespace}/{service}", str(server.port))
         config = values["worker"]["config"]
-        with urlopen(f"{os.environ['PREFECT_API_URL']}/work_pools/{config['workPool']}") as answer:  # noqa: S310
+        with urlopen(f"{os.environ['PREFECT_API_URL']}/work_pools/{config['workPool']}") as answer:  # noqa: S310  # loopback
             pool = json.load(answer)
         if pool["type"] != config["type"]:
             raise Refused(f"the pool {pool['name']} is of type {pool['type']}")

@@ -48,7 +48,7 @@ def stack_home(config: pytest.Config) -> Path:
     """One folder for all processes of the test run; GLUEFLOW_TEST_STACK names one whose stack stays."""
     if kept := os.environ.get("GLUEFLOW_TEST_STACK"):
         return Path(kept)
-    base = Path(config._tmp_path_factory.getbasetemp())  # type: ignore[attr-defined]
+    base = Path(config._tmp_path_factory.getbasetemp())
     return (base.parent if hasattr(config, "workerinput") else base) / "stack"
 
 

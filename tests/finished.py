@@ -34,7 +34,7 @@ def finished(corner: Corner, asked: GlueRun) -> Version:
 
 def _build(corner: Corner, step: PlannedStep, inputs: Mapping[str, Manifest], out: Path, folders: Folders) -> Any:
     if step.step == "register":
-        return register(corner.store, step, inputs, out, folders)  # type: ignore[arg-type]
+        return register(corner.store, step, inputs, out, folders)
     places = {name: str(folder) for name, folder in folders().items()}
     cache = str(corner.settings.cache)
     return STEPS[step.step](step.spec, Request(step.step, {}, places, step.sources, str(out), cache, "cpu", 16))

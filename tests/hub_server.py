@@ -119,7 +119,7 @@ class Hub:
     def lead(self, monkeypatch: Any, home: Path) -> None:
         """Points the client of this process here, with no token; its pauses between tries pass at once."""
         from huggingface_hub import constants, file_download
-        from huggingface_hub.utils import _http, close_session  # type: ignore[attr-defined]
+        from huggingface_hub.utils import _http, close_session
 
         for name, value in self.env(home).items():
             monkeypatch.setenv(name, value)
@@ -159,7 +159,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command == "GET":
             self.wfile.write(body[: len(body) // 2] if fault == "cut" else body)
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET  # noqa: N815  # http.server's name
 
     def answer(self) -> Answer:
         """What the hub says to `/api/datasets/owner/name/tree/main`, `/owner/name/resolve/main/config.json`, ..."""

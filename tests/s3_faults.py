@@ -163,7 +163,7 @@ def proxy(endpoint: str, spoil: Spoil, part: str) -> Iterator[tuple[str, list[st
             for piece in spoil(found) if chosen else [found]:
                 self.wfile.write(piece)
 
-        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = pass_on  # noqa: N815
+        do_GET = do_PUT = do_HEAD = do_DELETE = do_POST = pass_on  # noqa: N815  # http.server's names
 
         def log_message(self, *_: Any) -> None: ...
 

@@ -31,7 +31,7 @@ class NoSuchKey(ClientError):
 
 
 def refusal(operation: str, code: str, status: int, kind: type[ClientError] = ClientError) -> ClientError:
-    return kind({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation)  # type: ignore[typeddict-item]
+    return kind({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation)
 
 
 @dataclass

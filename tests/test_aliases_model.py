@@ -47,7 +47,7 @@ class World:
         self.bucket.watchers.append(self.look)
 
     def store(self) -> Store:
-        return Store(self.client(self.bucket, self.baton.turn, self.baton.die), "bucket")  # type: ignore[arg-type]
+        return Store(self.client(self.bucket, self.baton.turn, self.baton.die), "bucket")
 
     def do(self, what: str, alias: str, number: int) -> object:
         """One job, as a machine does it."""

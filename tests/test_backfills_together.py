@@ -57,7 +57,7 @@ def trainings(place: Place, runs: list[FlowRun]) -> Counter[str]:
 
 def most_at_once(runs: list[FlowRun]) -> int:
     begun = [run.start_time for run in runs if run.start_time]
-    return max(sum(run.start_time <= time < run.end_time for run in runs) for time in begun)  # type: ignore[operator]
+    return max(sum(run.start_time <= time < run.end_time for run in runs) for time in begun)
 
 
 def ended(run: subprocess.Popen[str]) -> dict[str, int]:

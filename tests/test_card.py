@@ -56,7 +56,7 @@ def made(request: pytest.FixtureRequest, stack: Stack, tiny: Path, tmp_path_fact
 
 def written(made: Made) -> dict[str, bytes]:
     corner, planned, records, _ = made
-    return card.files(corner.store, planned.step("register").spec, records)  # type: ignore[arg-type]
+    return card.files(corner.store, planned.step("register").spec, records)
 
 
 ONE = pytest.mark.parametrize("made", ["mrpc"], indirect=True)
@@ -68,7 +68,7 @@ def test_the_hub_reads_every_result_and_each_is_the_records(made: Made, tmp_path
     _, planned, records, _ = made
     (tmp_path / "README.md").write_bytes(written(made)["README.md"])
     loaded = ModelCard.load(tmp_path / "README.md")
-    name, results = model_index_to_eval_results(metadata_load(tmp_path / "README.md")["model-index"])  # type: ignore[index]
+    name, results = model_index_to_eval_results(metadata_load(tmp_path / "README.md")["model-index"])
     assert name == planned.request.task
     assert all(result == again for result, again in zip(results, loaded.data.eval_results or [], strict=True))
     metrics = records["evaluate"].facts["metrics"]
@@ -140,7 +140,7 @@ def test_a_training_that_started_from_another_says_so(made: Made) -> None:
     training = records["finetune"]
     inputs = training.identity["inputs"] | {"transfer": "aa"}
     changed = records | {"finetune": training.model_copy(update={"identity": training.identity | {"inputs": inputs}})}
-    said = card.files(corner.store, planned.step("register").spec, changed)["README.md"].decode()  # type: ignore[arg-type]
+    said = card.files(corner.store, planned.step("register").spec, changed)["README.md"].decode()
     assert "after MNLI with the same seed" in said
     assert " --transfer" in said
     assert "after MNLI" not in written(made)["README.md"].decode()
@@ -157,7 +157,7 @@ def test_labels_that_are_html_or_markdown_are_shown_as_they_are(made: Made, tmp_
     corner.store.upload(tmp_path / "config.json", object_key(f"steps/finetune/{training.key}", file), file.sha256)
     files = (*(each for each in training.files if each.path != "config.json"), file)
     changed = records | {"finetune": training.model_copy(update={"files": files})}
-    found = card.files(corner.store, planned.step("register").spec, changed)  # type: ignore[arg-type]
+    found = card.files(corner.store, planned.step("register").spec, changed)
     said = found["README.md"].decode()
     assert "<img" not in said
     (row,) = [line for line in said.splitlines() if "onerror" in line]

@@ -62,12 +62,12 @@ def test_the_interval_holds_the_truth_19_times_in_20(task: object, truth: float 
     challenger = np.where(flip, 1 - champion, champion)
     if truth == 0.05:
         challenger = np.where(flip & (champion == labels) & (rng.random(size) < 0.8), champion, challenger)
-    metric = METRICS[task.headline]  # type: ignore[attr-defined]
+    metric = METRICS[task.headline]
     real = float(metric(labels, challenger) - metric(labels, champion))
     held = 0
     for _ in range(200):
         rows = rng.integers(0, size, 150)
-        found = compare(task, labels[rows], champion[rows], [challenger[rows]])  # type: ignore[arg-type]
+        found = compare(task, labels[rows], champion[rows], [challenger[rows]])
         held += found.low <= real <= found.high
     assert 0.90 <= held / 200 <= 0.99
 

@@ -39,7 +39,7 @@ class Bench:
         options = Training(**{"precision": "float32", **training})
         asked = plan(GlueRun(task=task, data=data, checkpoint=f"file:{checkpoint}", training=options))
         for step, run in zip(asked.steps, (fetch.run, encode.run), strict=False):
-            run(step.spec, self.request(step, step.step))  # type: ignore[arg-type]
+            run(step.spec, self.request(step, step.step))
         self.step = asked.steps[2]
 
     def request(self, step: PlannedStep, name: str, **options: Any) -> Request:

@@ -45,7 +45,7 @@ def build_two(corner: Corner) -> None:
 )
 def test_the_nearest_entry_is_what_is_compared(corner: Corner, changes: dict[str, object], reason: str) -> None:
     build_two(corner)
-    step = planned(**changes)  # type: ignore[arg-type]
+    step = planned(**changes)
     assert explain(corner.store, step) == reason
     assert get_or_build(corner.store, corner.settings, step, {}, build).reason == reason
 

@@ -129,10 +129,10 @@ def test_a_role_may_what_it_is_for_and_nothing_else(users: dict[str, Corner], ro
     owner, user = users["owner"].store, users[role].store
     for key in OBJECTS:
         owner.put(key, b"as it was")
-        assert refused(lambda: user.get(key)) == (not kind(key) & MAY[role]["get"]), key  # noqa: B023
-        assert refused(lambda: user.put(key, b"changed")) == (not kind(key) & MAY[role]["put"]), key  # noqa: B023
+        assert refused(lambda: user.get(key)) == (not kind(key) & MAY[role]["get"]), key  # noqa: B023  # called at once
+        assert refused(lambda: user.put(key, b"changed")) == (not kind(key) & MAY[role]["put"]), key  # noqa: B023  # called at once
         assert (owner.get(key) == b"changed") == bool(kind(key) & MAY[role]["put"]), key
-        assert refused(lambda: user.delete(key)) == (not kind(key) & MAY[role]["delete"]), key  # noqa: B023
+        assert refused(lambda: user.delete(key)) == (not kind(key) & MAY[role]["delete"]), key  # noqa: B023  # called at once
         assert (owner.get(key) is None) == bool(kind(key) & MAY[role]["delete"]), key
         owner.delete(key)
 

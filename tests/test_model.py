@@ -56,7 +56,7 @@ class Laboratory(RuleBasedStateMachine):
         self.numbers = count(1)
 
     def store(self) -> Store:
-        return Store(self.client(self.bucket, self.baton.turn, self.baton.die), "bucket")  # type: ignore[arg-type]
+        return Store(self.client(self.bucket, self.baton.turn, self.baton.die), "bucket")
 
     def start(self, machine: int, request: int) -> Actor:
         run = Unrepeatable(self.store(), self.home / str(machine), LEASE, CHAINS[request], self.numbers)

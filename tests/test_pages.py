@@ -93,7 +93,7 @@ def test_the_worst_errors_are_the_surest_ones() -> None:
     assert one.confidence is not None
     table = mistakes.table(MRPC, MRPC.labels, one, "worst")
     wrong = [row for row in range(200) if one.labels[row] != one.predictions[row]]
-    expected = sorted(wrong, key=lambda row: -one.confidence[row])[:20]  # type: ignore[index]
+    expected = sorted(wrong, key=lambda row: -one.confidence[row])[:20]
     assert [int(row[0]) for row in table.rows] == expected
     first = table.rows[0]
     assert first[1:3] == (f"sentence1 {expected[0]}", f"sentence2 {expected[0]}")

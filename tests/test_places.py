@@ -103,7 +103,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     write(tmp_path / "glue", classic("mrpc", rows(MRPC, 13)))
     request = Request("fetch", {}, {}, step.sources, str(tmp_path), str(tmp_path), "cpu", 8)
     with pytest.raises(BadData, match="changed since they were pinned"):
-        fetch.run(step.spec, request)  # type: ignore[arg-type]
+        fetch.run(step.spec, request)
 
 
 @pytest.mark.parametrize("scheme", ["file", "s3"])

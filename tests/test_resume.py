@@ -30,7 +30,7 @@ class Workshop:
         options = Training(**{"epochs": 3, "batch_size": 8, "learning_rate": 1e-3, **training})
         asked = plan(GlueRun(data="sample:40", checkpoint=f"file:{tiny}", training=options))
         for step, run in zip(asked.steps, (fetch.run, encode.run), strict=False):
-            run(step.spec, self.request(step, self.new(step.step)))  # type: ignore[arg-type]
+            run(step.spec, self.request(step, self.new(step.step)))
         self.step = asked.steps[2]
 
     def new(self, name: str) -> Path:
@@ -50,7 +50,7 @@ class Workshop:
         """Digest of what the training wrote, and its facts but those that may differ."""
         out = self.new(name)
         with listening(lambda _: None, keep):
-            facts = finetune.run(self.step.spec, self.request(self.step, out, resume, every))  # type: ignore[arg-type]
+            facts = finetune.run(self.step.spec, self.request(self.step, out, resume, every))
         assert facts.pop("resumed_from") == (int(Path(resume).name) if resume else 0)
         del facts["samples_per_second"]
         return content_digest(entries(out)), facts

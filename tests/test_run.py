@@ -102,7 +102,7 @@ def test_the_folder_describes_itself_for_the_hub(user: Corner, first: Any, tmp_p
     for name in ("README.md", "training.png", "confusion.png"):
         user.store.download(f"models/mrpc/versions/1/{name}", tmp_path / name)
     text = (tmp_path / "README.md").read_text()
-    (index,) = metadata_load(tmp_path / "README.md")["model-index"]  # type: ignore[index]
+    (index,) = metadata_load(tmp_path / "README.md")["model-index"]
     said = {one["type"]: one["value"] for result in index["results"] for one in result["metrics"]}
     assert said == first["metrics"]
     assert f"glueflow run mrpc --data {ROWS} --checkpoint file:CHECKPOINT_FOLDER --seed 7 --epochs 1" in text

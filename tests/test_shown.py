@@ -59,7 +59,7 @@ def test_the_page_holds_scores_steps_and_lineage(stack: Stack, result: Any) -> N
 def test_a_run_can_be_found_by_its_tags_and_its_steps_have_none(stack: Stack, result: Any, tiny: Path) -> None:
     (page,) = pages(stack, f"glue-mrpc-seed{SEED}")
     with temporary_settings({PREFECT_API_URL: stack.api_url}), get_client(sync_client=True) as client:
-        run = client.read_flow_run(page.flow_run_id)  # type: ignore[arg-type]
+        run = client.read_flow_run(page.flow_run_id)
         steps = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
     assert set(run.tags) == {"task:mrpc", "data:sample", f"checkpoint:{tiny.name}"}
     assert [step.tags for step in steps] == [[]] * 5
@@ -105,7 +105,7 @@ def test_a_meter_moves_with_long_work_and_whoever_listened_still_hears(
     with listening(heard.append), shown.metered(name):
         for done in (1, 3):
             report(Progress("train", done, 4, "steps"))
-            until(lambda: stands_at(25.0 * done))  # noqa: B023
+            until(lambda: stands_at(25.0 * done))  # noqa: B023  # called at once
     assert [event.done for event in heard] == [1, 3]
 
 

@@ -52,10 +52,10 @@ def read(where: Stack, key: str) -> bytes:
 
 def ask(url: str, body: dict[str, Any] | None = None, **headers: str) -> Any:
     """The answer. Prefect says 503 while SQLite is busy and means: again, as its own clients do."""
-    request = Request(url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json", **headers})  # noqa: S310
+    request = Request(url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json", **headers})  # noqa: S310  # loopback
     while True:
         try:
-            return urlopen(request, timeout=10)  # noqa: S310
+            return urlopen(request, timeout=10)  # noqa: S310  # loopback
         except HTTPError as error:
             if error.code != 503:
                 raise

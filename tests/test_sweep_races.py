@@ -38,7 +38,7 @@ def test_stopped_anywhere_it_leaves_no_entry_that_is_half_there(
     for left in range(len(corner.keys()) - 1, 0, -1):
         found = garbage(sweep.survey(corner.store), NOW)
         with pytest.raises(LeaseLost):
-            sweep.remove(corner.store, TakenOver(), LEASE, found)  # type: ignore[arg-type]
+            sweep.remove(corner.store, TakenOver(), LEASE, found)
         assert len(corner.keys()) == left
         assert states(corner, plans[0], made) <= {"sound", "absent"}
     assert len(collect(corner)) == 1

@@ -36,7 +36,7 @@ def encoded(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plann
     for step, run in zip(asked.steps, (fetch.run, encode.run), strict=False):
         (folder / step.step).mkdir()
         inputs = {name: str(folder / name) for name in step.inputs}
-        run(step.spec, Request(step.step, {}, inputs, step.sources, str(folder / step.step), str(folder), "cpu", 64))  # type: ignore[arg-type]
+        run(step.spec, Request(step.step, {}, inputs, step.sources, str(folder / step.step), str(folder), "cpu", 64))
     return asked.steps[2], folder / "encode"
 
 

@@ -21,7 +21,7 @@ LOG_IN = "check the name; if it is private or gated, accept its terms on the hub
 
 def named(repo: str, repo_type: str, revision: str | None) -> str:
     """`data: hf://nyu-mll/glue@main`, as every message begins; raises WrongRequest for what cannot be a repository."""
-    from huggingface_hub.utils import HFValidationError, validate_repo_id  # type: ignore[attr-defined]
+    from huggingface_hub.utils import HFValidationError, validate_repo_id  # type: ignore[attr-defined]  # exported, but not by its stubs
 
     field = {"dataset": "data", "model": "checkpoint"}[repo_type]
     try:
@@ -40,7 +40,7 @@ def head(repo: str, repo_type: str, revision: str | None) -> str | None:
     """The commit of a branch or tag as the hub says now; `HfApi.resolve_revision` would fall back on an old answer,
     and `repo_info` gives up at the first 429 or 503. Where nobody answers, the first try is the last."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff  # type: ignore[attr-defined]
+    from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, http_backoff  # type: ignore[attr-defined]  # exported, but not by its stubs
 
     limit = constants.HF_HUB_DOWNLOAD_TIMEOUT  # seconds; without it a silent hub would hold us for ever
     address = f"{constants.ENDPOINT}/api/{repo_type}s/{repo}"
@@ -55,7 +55,7 @@ def head(repo: str, repo_type: str, revision: str | None) -> str | None:
 def pages(address: str, **params: Any) -> Iterator[dict[str, Any]]:
     """Entries of a paged listing of the hub's API, asked for as they are read; HfApi's own (2.4) have no time limit."""
     from huggingface_hub import constants
-    from huggingface_hub.utils import build_hf_headers, paginate  # type: ignore[attr-defined]
+    from huggingface_hub.utils import build_hf_headers, paginate  # type: ignore[attr-defined]  # exported, but not by its stubs
 
     limit = constants.HF_HUB_DOWNLOAD_TIMEOUT
     yield from paginate(f"{constants.ENDPOINT}/api/{address}", params, build_hf_headers(), timeout=limit)
@@ -67,7 +67,7 @@ def meter(on_progress: Callable[[int, int], None] | None, done: int, total: int)
 
     class Meter(tqdm):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]  # tqdm has no types
 
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
@@ -84,7 +84,7 @@ def bring(repo: str, repo_type: str, commit: str, path: str, listed: tuple[int, 
     from filelock import FileLock
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # exported, but not by its stubs
 
     size, digest = listed
     if not DIGEST.fullmatch(digest):

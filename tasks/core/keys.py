@@ -30,13 +30,13 @@ def _plain(value: Canonical) -> object:
         value.encode()  # type: ignore[union-attr]  # a lone surrogate raises UnicodeEncodeError, a ValueError
         return value
     if kind is float:
-        if not math.isfinite(value):  # type: ignore[arg-type]
+        if not math.isfinite(value):  # type: ignore[arg-type]  # its exact type was tested above
             raise ValueError(f"{value} has no place in a key")
         return value + 0.0  # type: ignore[operator]  # -0.0 + 0.0 is 0.0
     if kind in (list, tuple):
-        return [_plain(item) for item in value]  # type: ignore[union-attr]
+        return [_plain(item) for item in value]  # type: ignore[union-attr]  # as above
     if kind is dict:
-        return {_name(name): _plain(item) for name, item in value.items()}  # type: ignore[union-attr]
+        return {_name(name): _plain(item) for name, item in value.items()}  # type: ignore[union-attr]  # as above
     raise TypeError(f"a key cannot be made of {kind.__name__}: {value!r}")
 
 

@@ -123,7 +123,7 @@ def _recorded(sha256: Mapping[str, str]) -> "hashing.Config":
     from model_signing._hashing.hashing import Digest  # its manifests are made of it, and it is exported nowhere else
 
     class Recorded(hashing.Config):  # type: ignore[misc]  # an extra, without which we are checked, too
-        def hash(self, model_path: Any, *, files_to_hash: Any = None) -> manifest.Manifest:  # noqa: ARG002
+        def hash(self, model_path: Any, *, files_to_hash: Any = None) -> manifest.Manifest:  # noqa: ARG002  # the signature is the library's
             items = [
                 manifest.FileManifestItem(path=PurePosixPath(path), digest=Digest("sha256", bytes.fromhex(value)))
                 for path, value in sorted(sha256.items())

@@ -28,7 +28,7 @@ def format_of(field: str, path: str) -> Format:
     """The format that the file's ending names; raises WrongRequest for any other."""
     for form in get_args(Format):
         if path.endswith(f".{form}"):
-            return form  # type: ignore[no-any-return]
+            return form  # type: ignore[no-any-return]  # pyarrow has no types
     raise WrongRequest.of(field, path, f"its name ends with {', '.join('.' + form for form in get_args(Format))}")
 
 

@@ -85,7 +85,7 @@ def _bootstrap(
     """Bounds of the difference, and the two-sided p: twice the smaller share of resamples on one side of zero."""
     from scipy.stats import bootstrap
 
-    def difference(drawn: "Numbers", theirs: "Numbers", *ours: "Numbers", axis: int) -> "Numbers":  # noqa: ARG001
+    def difference(drawn: "Numbers", theirs: "Numbers", *ours: "Numbers", axis: int) -> "Numbers":  # noqa: ARG001  # resampled, as the others are
         return np.asarray(np.mean([metric(drawn, one) for one in ours], axis=0) - metric(drawn, theirs))
 
     found = bootstrap(

@@ -38,7 +38,7 @@ class Dropout:
 
     def keep(self, shape: Sequence[int], probability: float, like: Tensor) -> Tensor:
         """The next mask, of that shape, of the type and on the device of `like`; `probability` is that of a 0."""
-        assert self._draws is not None, "masks are drawn between begin and end"  # noqa: S101
+        assert self._draws is not None, "masks are drawn between begin and end"  # noqa: S101  # for the types
         count = math.prod(shape)
         words = self._draws.integers(-(2**63), 2**63, -(-count * BITS // 64), dtype=np.int64)
         bits = torch.from_numpy(words.view(np.int16)[:count].reshape(shape)).to(like.device)
@@ -55,7 +55,7 @@ def drop_and_add(residual: Tensor, x: Tensor, probability: float, dropout: Dropo
     """`residual + drop(x)` in one pass over both, in the type of `residual`."""
     if not dropout.active:
         return residual + x
-    return _DropAndAdd.apply(residual, x, dropout.keep(x.shape, probability, x), 1 / (1 - probability))  # type: ignore[no-untyped-call, no-any-return]
+    return _DropAndAdd.apply(residual, x, dropout.keep(x.shape, probability, x), 1 / (1 - probability))  # type: ignore[no-untyped-call, no-any-return]  # torch's apply has no types
 
 
 class _DropAndAdd(torch.autograd.Function):

@@ -104,7 +104,7 @@ class Packed:
             x = self._layer(layer, x, bias)  # (tokens, hidden)
         x = self._layer(last, x, bias, first)  # (rows, hidden)
         pooled = drop(torch.tanh(bert.pooler.dense(x)), self.model.dropout.p, self.dropout)
-        return self.model.classifier(pooled)  # type: ignore[no-any-return]
+        return self.model.classifier(pooled)  # type: ignore[no-any-return]  # a module's attributes are Any
 
     def _layer(self, layer: Any, x: Tensor, bias: Tensor, first: Tensor | None = None) -> Tensor:
         """`(tokens, hidden)` from `(tokens, hidden)`; with `first` only the rows' first tokens come out."""
@@ -123,7 +123,7 @@ class Packed:
     def _add(self, x: Tensor, inner: Tensor, module: Any) -> Tensor:
         """The norm of `x` and the projected `inner`, which is dropped from; float32 `(tokens, hidden)`."""
         added = drop_and_add(x, self._linear(inner, module.dense), module.dropout.p, self.dropout)
-        return module.LayerNorm(added)  # type: ignore[no-any-return]
+        return module.LayerNorm(added)  # type: ignore[no-any-return]  # as above
 
     def _linear(self, x: Tensor, *modules: nn.Linear) -> Tensor:
         """`(tokens, widths together)`: what modules make of the same input, as one product."""

@@ -37,7 +37,7 @@ class PackedTrainer(ResumableTrainer):
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         self.dropout.begin(self.state.global_step)
         try:
-            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]
+            return super().training_step(model, inputs, num_items_in_batch)  # type: ignore[no-any-return]  # Trainer's has no types
         finally:
             self.dropout.end()
 

@@ -179,4 +179,4 @@ def _exception() -> type[Exception]:
     """What a pipeline raises for a text that it cannot use, such as one without a mask."""
     from transformers.pipelines.base import PipelineException
 
-    return PipelineException  # type: ignore[no-any-return]
+    return PipelineException  # type: ignore[no-any-return]  # transformers has no type for it

@@ -13,12 +13,12 @@ from torch import Tensor
 
 def pad(stream: Tensor, slots: Tensor, places: int) -> Tensor:
     """`(places, width)` with the tokens of `(tokens, width)` in their slots."""
-    return _Pad.apply(stream, slots, places)  # type: ignore[no-untyped-call, no-any-return]
+    return _Pad.apply(stream, slots, places)  # type: ignore[no-untyped-call, no-any-return]  # torch's apply has no types
 
 
 def unpad(padded: Tensor, slots: Tensor, tokens: int) -> Tensor:
     """`(tokens, width)` with what is in the slots of `(places, width)`."""
-    return _Unpad.apply(padded, slots, tokens)  # type: ignore[no-untyped-call, no-any-return]
+    return _Unpad.apply(padded, slots, tokens)  # type: ignore[no-untyped-call, no-any-return]  # torch's apply has no types
 
 
 class _Pad(torch.autograd.Function):

@@ -43,7 +43,7 @@ class Rows(Dataset[Row]):
 
     @property
     def lengths(self) -> NDArray[np.int32]:
-        return np.diff(self.offsets)  # type: ignore[no-any-return]
+        return np.diff(self.offsets)  # type: ignore[no-any-return]  # numpy's stubs say Any
 
 
 def stream(rows: Sequence[Row]) -> dict[str, Any]:

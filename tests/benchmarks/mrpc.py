@@ -42,7 +42,7 @@ def mrpc() -> Iterator[Mrpc]:
         for step, run in zip(asked.steps, (fetch.run, encode.run), strict=False):
             (folder / step.step).mkdir()
             inputs = {each: str(folder / each) for each in step.inputs}
-            run(step.spec, Request(step.step, {}, inputs, step.sources, str(folder / step.step), name, "cpu", 64))  # type: ignore[arg-type]
+            run(step.spec, Request(step.step, {}, inputs, step.sources, str(folder / step.step), name, "cpu", 64))
         splits = (table.read(folder / "encode" / f"{split}.arrow") for split in ("train", "validation"))
         yield Mrpc(folder, *splits)
 

@@ -65,7 +65,7 @@ def _fetched(task: Task, folder: Path) -> Path:
     step = plan(GlueRun(task=task, data=DATA)).step("fetch")
     out = folder / task
     out.mkdir()
-    fetch.run(step.spec, Request("fetch", {}, {}, step.sources, str(out), str(folder), "cpu", 64))  # type: ignore[arg-type]
+    fetch.run(step.spec, Request("fetch", {}, {}, step.sources, str(out), str(folder), "cpu", 64))
     return out
 
 
