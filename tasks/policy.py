@@ -66,8 +66,11 @@ def perform(
 
 
 def name_preemption(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001  # a hook's signature is Prefect's
-    """Show a run that was told to end (SIGTERM) as Preempted, which says more than Prefect's Crashed does."""
-    if "termination signal" in (state.message or ""):
+    """Show a run that was told to end (SIGTERM) as Preempted, which says more than Prefect's Crashed does.
+
+    Not one of a deployment: an automation may be scheduling it again already, and to rename it then would end it.
+    """
+    if "termination signal" in (state.message or "") and not flow_run.deployment_id:
         message = "told to end; what was finished or saved stays, and another try goes on from there"
         with get_client(sync_client=True) as client:
             client.set_flow_run_state(flow_run.id, Crashed(name="Preempted", message=message), force=True)

@@ -99,7 +99,7 @@ def test_the_dockerfile_has_no_faults() -> None:
     [
         ("FROM packages AS ours", "FROM debian AS ours", "DL3006"),
         ("WORKDIR /source", "WORKDIR source", "DL3000"),
-        ('CMD ["prefect"', "CMD prefect #", "DL3025"),
+        ('CMD ["python"', "CMD python #", "DL3025"),
         ("USER 1001:1001", "USER root", "DL3002"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_second_worker_with_an_empty_disk_reuses_what_the_first_built(place: P
     def carried_out(disk: Path, **changes: Any) -> dict[str, str]:
         """The steps of a run, carried out by a worker with that disk."""
         run = place.start(f"glue/{place.name}", run={**place.run, **changes})
-        with place.worker(GLUEFLOW_HOME=str(disk), PREFECT_HOME=str(disk / "prefect")):
+        with place.worker(GLUEFLOW_HOME=str(disk), PREFECT_HOME=f"{disk}-prefect"):
             until(lambda: place.state(run) in ENDED or None, 280)
         assert place.state(run) == "Completed"
         return steps(place, run)
