@@ -1,6 +1,8 @@
 """A training that was cut off goes on where it was, bit for bit; a saved state is whole or it does not count."""
 
+import os
 import shutil
+import signal
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tasks.core.errors import Denied, GlueflowError, Unavailable
+from tasks.core.errors import Denied, GlueflowError, Preempted, Unavailable
 from tasks.core.files import content_digest, entries
 from tasks.core.keys import digest
 from tasks.core.plan import PlannedStep, plan
@@ -16,6 +18,7 @@ from tasks.core.process import Request
 from tasks.core.progress import Saved, listening
 from tasks.core.resume import Uploads, clear, restore, save
 from tasks.core.specs import GlueRun, Training
+from tasks.models.metrics import scores
 from tasks.steps import encode, fetch, finetune
 from tests.conftest import Corner
 
@@ -83,6 +86,29 @@ def test_continued_from_any_step_it_ends_with_the_same_bytes(
         assert {Path(name).suffix for name in files} <= {".safetensors", ".json"}, "no pickle leaves the process"
         assert workshop.train(f"from {Path(folder).name}", resume=folder) == undisturbed
     print(f"continued from {len(saved)} of {facts['steps']} steps: the same weights, metrics and losses each time")
+
+
+def test_told_to_end_in_an_evaluation_it_is_saved_after_it(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workshop = Workshop(tmp_path, tiny)
+    undisturbed = workshop.train("undisturbed")
+    saved: list[str] = []
+
+    def told(*arguments: Any) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return scores(*arguments)
+
+    def keep(state: Saved) -> None:
+        saved.append(shutil.move(state.folder, tmp_path / "saved" / str(state.step)))
+
+    (tmp_path / "saved").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(finetune, "scores", told)
+        with pytest.raises(Preempted):
+            workshop.train("told", keep=keep)
+    assert [Path(folder).name for folder in saved] == [str(undisturbed[1]["steps"] // 3)]
+    assert workshop.train("resumed", resume=saved[0]) == undisturbed
 
 
 def state(folder: Path, step: int, best: bytes = b"best weights") -> Saved:

@@ -5,10 +5,12 @@
 
 A state is saved every `every` seconds, and never more often than its cost allows: saving and uploading together take
 at most that `share` of the time, even if training stood still meanwhile. The first one's cost is guessed from its size.
-SIGTERM saves at the next step's end. Of several processes the first decides for all.
+SIGTERM saves at the next step's end, or after an evaluation that ends soon; one that does not is given up, and what
+came since the last state with it. Of several processes the first decides for all.
 """
 
 import json
+import math
 import os
 import signal
 import threading
@@ -24,6 +26,7 @@ from tasks.models import ranks
 from tasks.models.trainer import ResumableTrainer
 
 RATE = 40e6  # bytes a second that can at least be saved and uploaded
+SOON = 10.0  # seconds that an evaluation may still take once told to end; what is left of PATIENCE is for saving
 WEIGHTS, BEST, HISTORY = "model.safetensors", "best.safetensors", "trainer_state.json"
 
 
@@ -33,6 +36,7 @@ class Saving(TrainerCallback):
     def __init__(self, trainer: ResumableTrainer, outbox: Path, every: float, share: float) -> None:
         self.trainer, self.outbox, self.every, self.share = trainer, outbox, every, share
         self.told = False  # to end, by a signal
+        self.until = math.inf  # an evaluation may go on then
         self.leaving = False  # all of the training's processes do
         self.handed: Path | None = None
         self.last = self.begun = time.monotonic()
@@ -41,7 +45,7 @@ class Saving(TrainerCallback):
             signal.signal(signal.SIGTERM, signal.SIG_IGN if ranks.rank() else self._tell)
 
     def _tell(self, *_: Any) -> None:
-        self.told = True
+        self.told, self.until = True, min(self.until, time.monotonic() + SOON)
 
     def due(self) -> bool:
         """Whether to save at this step: the time has come, and what was handed over last is on its way no more."""
@@ -70,9 +74,14 @@ class Saving(TrainerCallback):
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
+        (late,) = ranks.first_says(time.monotonic() > self.until)
+        if late:
+            raise Preempted(f"finetune: told to end in the evaluation after step {state.global_step}; run again")
+
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         (self.leaving,) = ranks.first_says(self.told)
         if self.leaving:
-            raise Preempted(f"finetune: told to end in the evaluation after step {state.global_step}; run again")
+            self._begin()  # the epoch's save follows
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if control.should_training_stop:
