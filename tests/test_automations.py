@@ -77,6 +77,8 @@ def test_a_crashed_run_is_resumed_a_bounded_number_of_times(place: Place) -> Non
     crash(later)
     until(lambda: place.state(later) == "Resuming" or None, 60)  # whose event came after
     assert place.state(run) == "Crashed"
+    with place.asking() as client:
+        assert [state.name for state in client.read_flow_run_states(run.id)].count("Resuming") == 2  # once a crash
 
 
 @contextmanager
