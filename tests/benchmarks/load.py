@@ -18,7 +18,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterName,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import FlowRun
 
 from infra import stack
@@ -43,6 +48,7 @@ class Load:
     built: Counter[str]
     versions: int
     seconds: float
+    log: list[str]
 
     def states(self) -> Counter[str]:
         return Counter(run.state_name or "" for run in self.runs)
@@ -61,7 +67,8 @@ class Load:
             "versions": (self.versions, seeds),
         }
         failed = [f"{slip['slot']}: {slip['message']}" for slip in self.ledger["slots"] if slip["state"] != "done"]
-        return [f"{what}: {was}, not {wanted}" for what, (was, wanted) in found.items() if was != wanted] + failed
+        wrong = [f"{what}: {was}, not {wanted}" for what, (was, wanted) in found.items() if was != wanted]
+        return wrong + failed + self.log
 
     def __str__(self) -> str:
         asleep = [(run.start_time - run.created).total_seconds() for run in self.runs if run.start_time and run.created]
@@ -96,15 +103,34 @@ def through(place: Place, slots: int, at_once: int, **environment: str) -> Load:
         seconds = time.monotonic() - start
     store = place.corner.store
     manifests = [key for key in store.sizes("steps/") if key.endswith("/manifest.json")]
+    runs = all_runs(place)
     (ledger,) = place.corner.json("backfill", "list")
     return Load(
         ran.returncode,
         place.corner.json("backfill", "status", ledger["backfill"]),
-        all_runs(place),
+        runs,
         Counter(key.split("/")[1] for key in manifests),
         len(registry.versions(store, "mrpc")),
         seconds,
+        why(place, runs),
     )
+
+
+def why(place: Place, runs: Sequence[FlowRun]) -> list[str]:
+    """States and log of the run that was the first not to end well; nothing if there is none."""
+    odd = [run for run in runs if run.state_name != "Completed" or run.run_count > 1]
+    if not odd:
+        return []
+    first = min(odd, key=lambda run: str(run.start_time or run.created))
+    chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[first.id]))
+    with place.asking() as client:
+        said = [
+            (state.timestamp, f"{state.name}: {state.message or ''}") for state in client.read_flow_run_states(first.id)
+        ]
+        said += [(each.timestamp, f"{each.name}: {each.message}") for each in client.read_logs(chosen, limit=PAGE)]
+    return [f"the first of {len(odd)} that did not end well at once, {first.name} ({first.id}):"] + [
+        f"  {moment:%H:%M:%S.%f} {what}" for moment, what in sorted(said)
+    ]
 
 
 def all_runs(place: Place) -> list[FlowRun]:
