@@ -42,7 +42,9 @@ def steps(seed: int = 0) -> tuple[PlannedStep, ...]:
     encoding = EncodeSpec(task="mrpc", checkpoint=checkpoint, max_length=8)
     encode = PlannedStep("encode", encoding, {"fetch": fetch.key}, {})
     finetune = PlannedStep("finetune", finetuning, {"encode": encode.key}, {})
-    evaluate = PlannedStep("evaluate", EvaluateSpec(task="mrpc"), {"encode": encode.key, "finetune": finetune.key}, {})
+    evaluate = PlannedStep(
+        "evaluate", EvaluateSpec(task="mrpc", precision="float32"), {"encode": encode.key, "finetune": finetune.key}, {}
+    )
     inputs = {"finetune": finetune.key, "evaluate": evaluate.key}
     return fetch, encode, finetune, evaluate, PlannedStep("register", registering, inputs, {})
 
@@ -51,7 +53,7 @@ def last_steps(seed: int) -> tuple[PlannedStep, ...]:
     """Training, evaluation and registration alone; every seed registers under one name."""
     spec = FinetuneSpec(task="mrpc", checkpoint="sha256:aa", seed=seed, precision="float32", **TRAINING)
     finetune = PlannedStep("finetune", spec, {}, {})
-    evaluate = PlannedStep("evaluate", EvaluateSpec(task="mrpc"), {"finetune": finetune.key}, {})
+    evaluate = PlannedStep("evaluate", EvaluateSpec(task="mrpc", precision="float32"), {"finetune": finetune.key}, {})
     registering = RegisterSpec(task="mrpc", name="mrpc", data="sample:v1:8", checkpoint="sha256:aa")
     inputs = {"finetune": finetune.key, "evaluate": evaluate.key}
     return finetune, evaluate, PlannedStep("register", registering, inputs, {})

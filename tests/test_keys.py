@@ -52,7 +52,7 @@ SPECS: dict[StepName, Spec] = {
     "fetch": FETCH,
     "encode": EncodeSpec(task="mrpc", checkpoint="sha256:aa", max_length=128),
     "finetune": FINETUNE,
-    "evaluate": EvaluateSpec(task="mrpc"),
+    "evaluate": EvaluateSpec(task="mrpc", precision="float32"),
     "register": RegisterSpec(task="mrpc", name="mrpc", data="sample:v1:800", checkpoint="sha256:aa"),
     "answer": AnswerSpec(task="mrpc"),
 }
@@ -60,7 +60,7 @@ GOLDEN = {  # changed on purpose only: what a step writes for the same spec has 
     "fetch": "0da67a435b01d1d5d3d28afe086db1953f1be314ce7d006a63f2970236f2948b",
     "encode": "0441a5e6f87edff6699606267976b99ac72f55069301ba088e953835e13e6fdc",
     "finetune": "5eaff465be3d92e9c30ed01203e09befc03493880aeb4932ca59c7fd3c8c9638",
-    "evaluate": "3cf40ea40a24e6817857d46cb2e014bcb34c346d70e484347b2f76fa196ca664",
+    "evaluate": "9e7f7598e5ab8db8922150ec913b37908f40c5066658e9c7276eb2b17d98b450",
     "register": "9447a016c9b13107ca9bfe1d0034929e430df34135168278d0761ad19c01c469",
     "answer": "364a117c5bbf0392573ecedd177a37702ab7ea94484cfc4d8242f67167057a7d",
 }

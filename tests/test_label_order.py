@@ -155,7 +155,7 @@ def test_an_evaluation_on_turned_labels_says_so(tmp_path: Path) -> None:
             table.write(tmp_path / name / f"{split}.arrow", schema, [pa.record_batch(columns, schema=schema)])
         inputs = {"encode": str(tmp_path / name), "finetune": str(tmp_path / "finetune")}
         request = Request("evaluate", {}, inputs, {}, str(tmp_path / f"out-{name}"), str(tmp_path), "cpu", 32)
-        found[name] = evaluate.run(EvaluateSpec(task="rte"), request)
+        found[name] = evaluate.run(EvaluateSpec(task="rte", precision="float32"), request)
         assert (
             json.loads((tmp_path / f"out-{name}" / "metrics.json").read_text())["suspicions"]
             == found[name]["suspicions"]

@@ -18,7 +18,7 @@ from tasks.core.files import content_digest, entries
 from tasks.core.plan import Plan, plan
 from tasks.core.process import Request
 from tasks.core.progress import Progress, listening
-from tasks.core.specs import GlueRun, Training
+from tasks.core.specs import EvaluateSpec, GlueRun, Training
 from tasks.data import table
 from tasks.models.metrics import predictions, scores
 from tasks.steps import encode, evaluate, fetch, finetune
@@ -111,6 +111,21 @@ def test_logits_are_those_of_each_row_alone(full: tuple[Path, dict[str, Any]]) -
             alone = model(**inputs).logits[0].numpy()
         assert saved["idx"] == row["idx"]
         assert saved["logits"] == pytest.approx(alone.tolist(), abs=1e-5)
+
+
+def test_it_is_evaluated_in_the_precision_of_its_training(
+    full: tuple[Path, dict[str, Any]], tiny: Path, tmp_path: Path
+) -> None:
+    """In bfloat16 the logits are near those of float32, and the score is the one by which its epoch was chosen."""
+    exact = pq.read_table(full[0] / "evaluate" / "validation.parquet")["logits"].to_pylist()
+    inputs = {name: str(full[0] / name) for name in ("encode", "finetune")}
+    request = Request("evaluate", {}, inputs, {}, str(tmp_path), str(tmp_path), "cpu", 16)
+    evaluate.run(EvaluateSpec(task="mrpc", precision="bfloat16"), request)
+    found = pq.read_table(tmp_path / "validation.parquet")["logits"].to_pylist()
+    assert found != exact
+    assert np.allclose(found, exact, atol=0.02)
+    facts = run(tmp_path / "narrow", tiny, precision="bfloat16")
+    assert facts["evaluate"]["metrics"] == pytest.approx(facts["finetune"]["best"], abs=0.03)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not(

@@ -40,7 +40,7 @@ RECIPES: dict[StepName, Recipe] = {
     "fetch": Recipe(2, ("pyarrow",)),
     "encode": Recipe(1, ("pyarrow", "tokenizers", "transformers")),
     "finetune": Recipe(3, ("accelerate", "numpy", "torch", "transformers")),
-    "evaluate": Recipe(4, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
+    "evaluate": Recipe(5, ("numpy", "pyarrow", "scikit-learn", "scipy", "torch", "transformers")),
     "register": Recipe(3, ()),
     "answer": Recipe(1, ("pyarrow", "torch", "transformers")),
 }
@@ -136,7 +136,7 @@ def plan(
     )
     evaluate = PlannedStep(
         "evaluate",
-        EvaluateSpec(task=request.task),
+        EvaluateSpec(task=request.task, precision=precision),
         {"encode": encode.key, "finetune": finetune.key},
         {},
     )

@@ -205,9 +205,10 @@ class FinetuneSpec(Frozen):
 
 
 class EvaluateSpec(Frozen):
-    """Predictions, logits and official metrics on the validation splits."""
+    """Predictions, logits and official metrics on the validation splits, in the precision of the training."""
 
     task: str
+    precision: Literal["float32", "bfloat16"]
 
 
 class AnswerSpec(Frozen):

@@ -1,6 +1,6 @@
 """A classifier over many encoded rows, sorted by length: packed where the model has that path, else padded.
 
-collate, reason = batches_for(model, pad=0)    # reason "" says packed
+collate, reason = batches_for(model, pad=0)    # reason "" says packed; a third argument bfloat16: products in that
 logits_of(model, collate, table, batch_size=64, what="evaluate validation")  ->  [[-0.3, 1.2], …], in row order
 """
 
@@ -23,12 +23,12 @@ Logits = NDArray[np.float32]
 Collate = Callable[[Sequence[Row]], dict[str, Any]]
 
 
-def batches_for(model: PreTrainedModel, pad: int) -> tuple[Collate, str]:
-    """How rows become batches of the model, which is packed if it can be, and why it is not."""
+def batches_for(model: PreTrainedModel, pad: int, dtype: torch.dtype = torch.float32) -> tuple[Collate, str]:
+    """How rows become batches of the model, which is packed if it can be, and why it is not: then it stays float32."""
     reason = why_plain(model)
     if reason:
         return partial(padded, pad=pad), reason
-    pack(model, Dropout(seed=0), torch.float32)
+    pack(model, Dropout(seed=0), dtype)
     return stream, ""
 
 

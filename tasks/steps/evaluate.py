@@ -1,6 +1,8 @@
 """Evaluate: predictions, logits and official metrics on the validation splits, and how far the metrics can be trusted.
 
-VERSION in tasks/core/plan.py · float32 · identity: task · not identity: device, batch size (rows are sorted by length)
+VERSION in tasks/core/plan.py · identity: task, precision · not identity: device, batch size (rows are sorted by length)
+
+On the packed path products are done in the training's precision, as they were when its best epoch was chosen.
 
     in   an encoded split, a fine-tuned folder
     out  validation.parquet with idx, label, prediction, logits in row order
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification
 
@@ -38,7 +41,7 @@ def run(spec: EvaluateSpec, request: Request) -> dict[str, Any]:
     folder = Path(request.inputs["finetune"])
     model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, local_files_only=True)
     model.to(device(request.device)).eval()
-    collate, reason = batches_for(model, load_tokenizer(folder).pad_token_id)
+    collate, reason = batches_for(model, load_tokenizer(folder).pad_token_id, getattr(torch, spec.precision))
     inputs = Path(request.inputs["encode"])
     training = table.read(inputs / "train.arrow")["labels"].to_numpy()
     facts: dict[str, Any] = {"metrics": {}, "intervals": {}, "majority": {}, "collapsed": False, "examples": {}}

@@ -14,7 +14,7 @@ from tasks.core.specs import GlueRun, Training
 from tasks.core.store import Store, open_store
 from tests.benchmarks.timing import Row
 
-ROWS = 30_000  # seven minutes on two cores, with a state each minute after the first two
+ROWS = 20_000  # nearly five minutes on two cores, with a state each minute after the first two
 
 
 def measure() -> list[Row]:
