@@ -1,6 +1,5 @@
 """`glueflow cache`: what is kept, why a step is there or not, whether it is sound, and the end of what nobody needs."""
 
-import re
 import sys
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -13,14 +12,13 @@ from flows.screen import Json
 from tasks.core import pins, sweep
 from tasks.core import verify as sound
 from tasks.core.collect import KINDS, WHY, Garbage, Reach, Rules, garbage
-from tasks.core.errors import WrongRequest
+from tasks.core.duration import seconds
 from tasks.core.explain import fields, nearest, short
 from tasks.core.inventory import inventory
 from tasks.core.lookup import lookup
 from tasks.core.settings import settings
 from tasks.core.specs import StepName
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}  # seconds
 app = App(
     name="cache",
     help="List, explain, check and clean what steps have built.",
@@ -124,7 +122,7 @@ def gc(*, delete: bool = False, grace: Grace = "1d", keep: Keep = "7d", as_json:
     delete
         Remove it. Runs that start meanwhile wait.
     """
-    rules = Rules(_seconds("grace", grace), _seconds("keep", keep))
+    rules = Rules(seconds("grace", grace), seconds("keep", keep))
     known = settings()
     store = services.store(known)
     blocked: list[str] = []
@@ -155,13 +153,6 @@ def _by_kind(found: list[Garbage]) -> list[dict[str, Any]]:
             size = sum(item.size for item in items)
             rows.append({"kind": kind, "objects": len(items), "size": size, "why": WHY[kind]})
     return rows
-
-
-def _seconds(field: str, text: str) -> float:
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if not match:
-        raise WrongRequest.of(field, text, "write a whole number and s, m, h or d, as in 36h")
-    return float(int(match[1]) * UNITS[match[2]])
 
 
 @app.command

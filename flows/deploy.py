@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,12 +16,12 @@ from tasks.core.settings import settings
 from tasks.core.specs import Frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
 
-    from flows.deployments import Declared
+    from flows.deployments import Declared, File
 
 
 class Options(Frozen):
@@ -62,7 +63,7 @@ def deploy(
             kind = pools.create(client, where)
             made = deployments.create(found, choices)
             _automate(client, found.name, made.values(), options, tell)
-        rows = [{"deployment": each.label, "id": str(made[each.label]), **_shown(each, options)} for each in found.all]
+        rows = _rows(found, made, options)
     if as_json:
         return screen.print_json(rows)
     screen.table("deployments", rows, ("deployment", "schedule", "state", "at once", "beyond", "version"))
@@ -70,8 +71,9 @@ def deploy(
     return screen.say(f"next: prefect worker start --pool {where.pool} --type {kind}{fit}  ·  {ui}")
 
 
-def serve(options: Options) -> None:
-    """Create the deployments and run what is started of them, here, until told to end; then schedules are paused."""
+def serve(options: Options, as_json: bool) -> None:
+    """Create the deployments, say so, and run what is started of them, here, until told to end; then schedules are
+    paused."""
     os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(options.heartbeat)  # for the runs, which are our children
     os.environ[config.VARIABLE] = str(config.location() or "")  # wherever they start
     services.quiet()
@@ -90,8 +92,15 @@ def serve(options: Options) -> None:
             runner = Runner(pause_on_shutdown=True, limit=AT_ONCE)
             ids = [cast("UUID", runner.add_deployment(deployments.built(each, choices))) for each in found.all]
             _automate(client, found.name, ids, options, tell)
+        if as_json:
+            screen.print_json(_rows(found, dict(zip((each.label for each in found.all), ids, strict=True)), options))
+            sys.stdout.flush()
         screen.say(f"serving {', '.join(each.label for each in found.all)}; Ctrl-C ends it")
         asyncio.run(runner.start())
+
+
+def _rows(found: "File", made: "Mapping[str, UUID]", options: Options) -> list[dict[str, Any]]:
+    return [{"deployment": each.label, "id": str(made[each.label]), **_shown(each, options)} for each in found.all]
 
 
 def _shown(each: "Declared", options: Options) -> dict[str, Any]:

@@ -6,11 +6,8 @@
 Creating is idempotent: a deployment is known by its flow and name, its one schedule by the deployment.
 """
 
-import subprocess
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -27,6 +24,7 @@ from pydantic import Field, ValidationError
 
 from flows import pools
 from tasks.core.errors import WrongRequest
+from tasks.core.origin import code
 from tasks.core.specs import Frozen
 
 FILE = Path(__file__).resolve().parents[1] / "infra" / "prefect.yaml"
@@ -145,16 +143,12 @@ def create(file: File, choices: Choices) -> dict[str, UUID]:
     return {each.label: built(each, choices).apply() for each in file.all}  # type: ignore[misc]  # sync
 
 
-@cache
 def code_version() -> str:
     """The commit that is checked out, `+changes` if files differ from it; of an installed package its version."""
-    root = FILE.parents[1]
-    if not (root / ".git").exists():
-        return version("glueflow")
-    git = ["git", "-C", str(root)]
-    commit = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
-    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True)
-    return commit.stdout.strip() + ("+changes" if changes.stdout else "")
+    known = code()
+    if "commit" not in known:
+        return str(known["glueflow"])
+    return f"{known['commit'][:12]}{'+changes' if known['changed'] else ''}"
 
 
 def _line(error: Exception) -> str:

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -87,7 +86,7 @@ def _configuration(known: Settings) -> Iterator[Check]:
 
 def _disk(known: Settings) -> Iterator[Check]:
     """Room for a run beside what the cache may still take, and the right to write there."""
-    there = nearest(known.home)
+    there = probes.nearest(known.home)
     held = sum(file.stat().st_size for file in known.cache.rglob("*") if file.is_file())
     needed = NEEDED + max(known.cache_size - held, 0)
     free = shutil.disk_usage(there).free
@@ -96,11 +95,6 @@ def _disk(known: Settings) -> Iterator[Check]:
     yield check("disk", state, found, "free some, lower GLUEFLOW_CACHE_SIZE, or set GLUEFLOW_HOME to a larger disk")
     if not os.access(there, os.W_OK):
         yield check("home", False, f"{there} cannot be written", "set GLUEFLOW_HOME to a folder of yours")
-
-
-def nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _checkpoint() -> Check:

@@ -22,7 +22,7 @@ def up(
     if options != deploy.DEFAULTS and not serve:
         raise WrongRequest("up: the options of deployments mean something only with --serve")
     if serve:
-        return deploy.serve(options)
+        return deploy.serve(options, as_json)
     running = stack.up(settings().home, screen.say)
     found = {"store": running.endpoint, "bucket": running.bucket, "api": running.api_url, "ui": running.ui_url}
     if as_json:

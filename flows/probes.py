@@ -126,9 +126,14 @@ def hub() -> Iterator[Check]:
             reason = error.reason if isinstance(error, URLError) else error
             yield check("hub", "note", f"{constants.ENDPOINT} does not answer ({reason})", need)
     folder = Path(constants.HF_HOME)
-    there = next(each for each in (folder, *folder.parents) if each.exists())
+    there = nearest(folder)
     fit = there.is_dir() and os.access(there, os.W_OK)
     yield check("hub's cache", fit, str(folder), "set HF_HOME to a folder that can be written")
+
+
+def nearest(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
 
 
 def _asked(url: str, headers: dict[str, str], method: str = "GET") -> bytes:

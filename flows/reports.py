@@ -16,6 +16,7 @@ from flows import examples, screen, services
 from flows.screen import Json
 from tasks.core import registry, reports
 from tasks.core.command import command
+from tasks.core.duration import seconds
 from tasks.core.errors import disk_error
 from tasks.core.ledger import find_ledger
 from tasks.core.settings import settings
@@ -146,7 +147,7 @@ def _rows(store: Store, asked: Suite) -> "tuple[list[dict[str, Any]], list[Mappi
 
 def _report(make: "Callable[[Store], tuple[str, Page]]", where: Where, as_json: bool) -> None:
     """Make the page, write it, and say where it is."""
-    seconds = reports.duration(where.valid)
+    valid = seconds("valid", where.valid, reports.LONGEST)
     known = settings()
     store = services.store(known)
     name, page = make(store)
@@ -157,7 +158,7 @@ def _report(make: "Callable[[Store], tuple[str, Page]]", where: Where, as_json: 
     found = {"name": name, "file": str(path), "size": len(body)}
     if where.link:
         place = reports.keep(store, name, body)
-        found |= {"uri": store.uri(place), "link": reports.link(store, place, seconds), "seconds": seconds}
+        found |= {"uri": store.uri(place), "link": reports.link(store, place, valid), "seconds": valid}
     if where.open:
         webbrowser.open(path.as_uri())
     if as_json:

@@ -151,9 +151,10 @@ def test_a_run_whose_machine_is_gone_is_resumed_on_another(place: Place) -> None
 def test_a_schedule_starts_a_run_on_a_laptop(place: Place, request: pytest.FixtureRequest) -> None:
     """`glueflow up --serve`: within a minute the schedule is due; told to end, it pauses the schedule."""
     file = place.file(place.declared(schedules=[{"cron": "* * * * *"}]))
-    command = ("flows.cli", "up", "--serve", "--file", file, "--active", "--timezone", "Europe/Berlin")
+    command = ("flows.cli", "up", "--serve", "--file", file, "--active", "--timezone", "Europe/Berlin", "--json")
     with place.working(*command, GLUEFLOW_HOME=str(stack_home(request.config))):
         until(lambda: [run for run in place.runs() if run.state_name == "Completed"] or None, 200)
     assert starter(place) == "schedule"
+    assert f'"deployment": "glue/{place.name}"' in (place.corner.home / "worker.log").read_text()
     with place.asking() as client:
         until(lambda: client.read_deployment_by_name(f"glue/{place.name}").paused or None, 30)

@@ -11,6 +11,7 @@ import pytest
 
 from tasks.core import hub
 from tasks.core.errors import GlueflowError, WrongRequest
+from tasks.core.progress import listening
 from tests.hub_server import Hub
 
 DATA, MODEL = "nyu-mll/glue", "tiny/bert"
@@ -182,7 +183,8 @@ def test_a_model_with_pickled_weights_only_is_refused(server: Hub, cache: Path) 
 def test_progress_counts_bytes_up_to_all_of_them(commit: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 10_000)
     seen: list[tuple[int, int]] = []
-    hub.download(DATA, commit, "dataset", [MATCHED, TRAIN], cache, lambda done, total: seen.append((done, total)))
+    with listening(lambda event: seen.append((event.done, event.total))):
+        hub.download(DATA, commit, "dataset", [MATCHED, TRAIN], cache)
     done = [count for count, _ in seen]
     assert done == sorted(done)
     assert {total for _, total in seen} == {len(LONG) + 7}

@@ -13,7 +13,8 @@ from sklearn.metrics import confusion_matrix, f1_score
 
 from tasks.core.catalog import glue_task
 from tasks.core.manifest import Manifest
-from tasks.pages import confusion, effort, ink, lengths, mistakes, ranges, reliability
+from tasks.models.metrics import confusion
+from tasks.pages import effort, ink, lengths, mistakes, ranges, reliability
 from tasks.pages.clean import clean
 from tasks.pages.frame import Page, Picture, Section, Table, render
 from tasks.pages.judged import Judged
@@ -55,7 +56,7 @@ def test_hostile_text_is_shown_harmlessly() -> None:
 
 def test_confusion_is_that_of_the_library() -> None:
     one = said(200)
-    assert (confusion.counts(one.labels, one.predictions, 2) == confusion_matrix(one.labels, one.predictions)).all()
+    assert (confusion(one.labels, one.predictions, 2) == confusion_matrix(one.labels, one.predictions)).all()
 
 
 def test_reliability_is_by_definition() -> None:

@@ -34,6 +34,7 @@ def test_mean_deviation_and_interval_are_those_of_scipy() -> None:
     assert found["sd"] == pytest.approx(np.std(scores, ddof=1))
     assert found["interval"] == pytest.approx([peer.low, peer.high])
     assert over_seeds([0.5]) == {"seeds": 1, "mean": 0.5, "sd": None, "interval": None}
+    assert over_seeds([0.5, 0.5]) == {"seeds": 2, "mean": 0.5, "sd": 0.0, "interval": None}
     assert over_examples([[0.4, 0.6], None, [0.5, 0.7]]) == pytest.approx([0.45, 0.65])
     assert over_examples([None]) is None
 

@@ -12,7 +12,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +24,7 @@ from tasks.core.errors import Unavailable, WrongRequest
 from tasks.core.hold import until_exit
 from tasks.core.hub_client import asking, bring, head, kept_in, meter, named, pages
 from tasks.core.layout import SHARD, shards
+from tasks.core.progress import Progress, report
 
 RepoType = Literal["dataset", "model"]
 Listing = dict[str, tuple[int, str]]  # path -> bytes, digest: SHA-256 (64 digits) or git's name of a blob (40)
@@ -88,14 +89,11 @@ def parquet_files(repo: str, commit: str, config: str, folder: Path | None = Non
     return splits
 
 
-def download(
-    repo: str, commit: str, repo_type: RepoType, files: Sequence[str] | None, folder: Path,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> Path:  # fmt: skip
+def download(repo: str, commit: str, repo_type: RepoType, files: Sequence[str] | None, folder: Path) -> Path:
     """A folder that holds those files (None: MODEL_FILES), each checked against its digest, also where already there.
 
-    `on_progress` hears bytes done and bytes in all. A file that differs is removed and Unavailable raised. The local
-    cache keeps the repository until this process, a step's own, ends.
+    Progress is reported in bytes of all of them. A file that differs is removed and Unavailable raised. The local cache
+    keeps the repository until this process, a step's own, ends.
     """
     name, listed = named(repo, repo_type, commit), _listing(repo, commit, repo_type, folder)
     if files is None:
@@ -108,7 +106,7 @@ def download(
     until_exit(kept)
     snapshot, done, total = kept / "snapshots" / commit, 0, sum(listed[p][0] for p in files)
     for path in files:
-        bar = meter(on_progress, done, total)
+        bar = meter(done, total)
         with asking(f"{name}/{path}", folder):
             if not (snapshot / path).exists():
                 bring(repo, repo_type, commit, path, listed[path], kept, bar)
@@ -118,8 +116,7 @@ def download(
                     wrong.unlink(missing_ok=True)
                 raise Unavailable(f"{name}/{path}: not the bytes that the hub lists; they were removed, try again")
         done += listed[path][0]
-        if on_progress:
-            on_progress(done, total)
+        report(Progress("download", done, total, "bytes"))
     return snapshot
 
 

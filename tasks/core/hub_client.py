@@ -6,13 +6,14 @@ with asking("data: hf://nyu-mll/glue@main"):    # a 503 becomes Unavailable, a 4
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tasks.core.errors import Denied, GlueflowError, Unavailable, WrongRequest, disk_error
+from tasks.core.progress import Progress, report
 
 OTHERWISE = "try again later, set HF_HUB_OFFLINE=1 with a full commit that is already here, or use sample: or file:"
 DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -61,8 +62,8 @@ def pages(address: str, **params: Any) -> Iterator[dict[str, Any]]:
     yield from paginate(f"{constants.ENDPOINT}/api/{address}", params, build_hf_headers(), timeout=limit)
 
 
-def meter(on_progress: Callable[[int, int], None] | None, done: int, total: int) -> Any:
-    """A class like the client's progress bar that shows nothing: the bytes of one file, after `done`, are passed on."""
+def meter(done: int, total: int) -> Any:
+    """A class like the client's progress bar that shows nothing: the bytes of one file, after `done`, are reported."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Meter(tqdm):
@@ -71,8 +72,7 @@ def meter(on_progress: Callable[[int, int], None] | None, done: int, total: int)
 
         def update(self, n: float | None = 1) -> None:
             self.n += n or 0
-            if on_progress:
-                on_progress(done + int(self.n), total)
+            report(Progress("download", done + int(self.n), total, "bytes"))
 
     return Meter
 

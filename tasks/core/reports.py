@@ -8,16 +8,12 @@ is no longer recent. A link is as good as a key to that one object: it is printe
 """
 
 import hashlib
-import re
-from datetime import timedelta
 
-from tasks.core.errors import WrongRequest
 from tasks.core.s3 import asking
 from tasks.core.store import Store
 
 REPORTS = "reports/"
-LONGEST = timedelta(days=7)  # that a link can be good for, by S3's rule
-UNITS = {"m": 60, "h": 3600, "d": 86_400}
+LONGEST = "7d"  # that a link can be good for, by S3's rule
 
 
 def keep(store: Store, name: str, page: bytes) -> str:
@@ -40,12 +36,3 @@ def link(store: Store, place: str, seconds: int) -> str:
         return store.client.generate_presigned_url(
             "get_object", Params={"Bucket": store.bucket, "Key": store.prefix + place}, ExpiresIn=seconds
         )
-
-
-def duration(text: str) -> int:
-    """Seconds of `30m`, `12h` or `7d`; raises WrongRequest for anything else."""
-    match = re.fullmatch(r"(\d{1,5})([mhd])", text)
-    seconds = int(match[1]) * UNITS[match[2]] if match else 0
-    if not 0 < seconds <= LONGEST.total_seconds():
-        raise WrongRequest.of("valid", text, "write a whole number and m, h or d, as in 12h; at most 7d")
-    return seconds

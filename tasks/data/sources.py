@@ -19,7 +19,6 @@ from tasks.core.layout import files
 from tasks.core.own import files as own_files
 from tasks.core.places import place
 from tasks.core.process import Request
-from tasks.core.progress import Progress, report
 from tasks.core.specs import FetchSpec, OwnData
 from tasks.data import classic, own, parquet, sample, table
 
@@ -74,7 +73,7 @@ def _from_hub(task: GlueTask, rest: str, cache: Path) -> Splits:
         if split.name not in paths:
             raise WrongRequest(f"data: hf://{repo} has no {split.name} of {task.name}; it has {', '.join(paths)}")
     wanted = [path for split in task.splits for path in paths[split.name]]
-    folder = hub.download(repo, commit, "dataset", wanted, cache, _downloaded)
+    folder = hub.download(repo, commit, "dataset", wanted, cache)
     for split in task.splits:
         yield split, parquet.read(task, split, [folder / path for path in paths[split.name]])
 
@@ -91,7 +90,3 @@ def _sampled(task: GlueTask, split: Split, train_rows: int) -> Iterator[pa.Recor
         made = pa.record_batch([pa.array(column, field.type) for column, field in columns], schema=schema)
         yield from table.checked(task, split, [made], f"sample {split.name}", done + 1)
         done += len(batch)
-
-
-def _downloaded(done: int, total: int) -> None:
-    report(Progress("download", done, total, "bytes"))

@@ -22,6 +22,7 @@ from tasks.core.specs import PACKAGED, STEPS, GlueRun, RegisterSpec, Training
 from tasks.core.store import Store, object_key
 from tasks.data.definition import task_in
 from tasks.models import pictures
+from tasks.models.metrics import confusion
 
 CARD, CURVE = "README.md", "training.png"
 HUB = re.compile(r"hf://(?P<repo>[^@]+)@(?P<commit>[0-9a-f]{40})")
@@ -39,7 +40,7 @@ def files(store: Store, spec: RegisterSpec, entries: Mapping[str, Manifest]) -> 
     if task.is_regression:
         name, picture = "scores.png", pictures.scatter(judged)
     else:
-        counts = {split: _counts(true, given, len(labels)) for split, (true, given) in judged.items()}
+        counts = {split: confusion(true, given, len(labels)) for split, (true, given) in judged.items()}
         name, picture = "confusion.png", pictures.confusion(counts, labels)
     curve = pictures.training_curve(training.facts["history"], task.headline)
     return {CARD: text(spec, task, entries, labels, name).encode(), CURVE: curve, name: picture}
@@ -175,15 +176,6 @@ def _predictions(store: Store, report: Manifest, split: str) -> tuple[Any, Any]:
     body = store.get(object_key(f"steps/evaluate/{report.key}", file)) or b""
     table = pq.read_table(io.BytesIO(body), columns=["label", "prediction"])
     return table["label"].to_numpy(), table["prediction"].to_numpy()
-
-
-def _counts(true: Any, given: Any, labels: int) -> Any:
-    """How many examples of each true label were given each label: `(true, given)`."""
-    import numpy as np
-
-    counts = np.zeros((labels, labels), np.int64)
-    np.add.at(counts, (true, given), 1)
-    return counts
 
 
 def _labels(store: Store, training: Manifest, task: GlueTask) -> list[str]:

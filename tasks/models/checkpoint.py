@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from tasks.core import hub
 from tasks.core.catalog import GlueTask
 from tasks.core.errors import WrongRequest
-from tasks.core.progress import Progress, report
 from tasks.core.resolve import resolve_checkpoint
 from tasks.core.weights import check_weights
 
@@ -27,7 +26,7 @@ def checkpoint_folder(location: str, revision: str, cache: Path, needs_weights: 
     scheme, _, rest = location.partition(":")
     if scheme == "hf":
         repo, _, commit = rest.removeprefix("//").partition("@")
-        folder = hub.download(repo, commit, "model", None, cache / "hub", _downloaded)
+        folder = hub.download(repo, commit, "model", None, cache / "hub")
         check_weights(folder)
     else:
         folder = Path(rest)
@@ -142,7 +141,3 @@ def load_classifier(folder: Path, task: GlueTask, init: str) -> "tuple[PreTraine
 
 def _line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-
-
-def _downloaded(done: int, total: int) -> None:
-    report(Progress("download", done, total, "bytes"))

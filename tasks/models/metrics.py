@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.floating]
-    Numbers = NDArray[np.integer] | NDArray[np.floating]
+    Labels = NDArray[np.integer]
+    Numbers = Labels | NDArray[np.floating]
 
 
 def predictions(task: GlueTask, logits: "Floats") -> "Numbers":
@@ -36,6 +37,15 @@ def majority(task: GlueTask, training: "Numbers", references: "Numbers") -> dict
 
     usual = training.mean() if task.is_regression else np.bincount(training).argmax()
     return scores(task, np.full(len(references), usual), references)
+
+
+def confusion(references: "Labels", predicted: "Labels", labels: int) -> "NDArray[np.int64]":
+    """How many examples of each label (a row) were given each label (a column): `(labels, labels)`."""
+    import numpy as np
+
+    counts = np.zeros((labels, labels), np.int64)
+    np.add.at(counts, (references, predicted), 1)
+    return counts
 
 
 def collapsed(task: GlueTask, predicted: "Numbers", references: "Numbers") -> bool:

@@ -17,11 +17,12 @@ MOST = 1000  # seeds that are thought of
 
 
 def over_seeds(scores: Sequence[float]) -> dict[str, Any]:
-    """Mean, sample standard deviation and Student's interval; neither of the latter with one seed."""
+    """Mean, sample standard deviation and Student's interval; neither of the latter with one seed. Seeds of one and the
+    same score, as when all collapsed, have no interval: how much others would differ cannot be seen from them."""
     count, mean = len(scores), statistics.fmean(scores)
-    if count < 2:
-        return {"seeds": count, "mean": mean, "sd": None, "interval": None}
-    sd = statistics.stdev(scores)
+    sd = statistics.stdev(scores) if count > 1 else None
+    if not sd:
+        return {"seeds": count, "mean": mean, "sd": sd, "interval": None}
     half = _t(1 - LEVEL / 2, count - 1) * sd / math.sqrt(count)
     return {"seeds": count, "mean": mean, "sd": sd, "interval": [mean - half, mean + half]}
 

@@ -6,6 +6,7 @@ picture(labels, predictions, ("not_equivalent", "equivalent"), "confusion")  -> 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tasks.models.metrics import confusion
 from tasks.pages import ink
 from tasks.pages.clean import clean
 from tasks.pages.frame import Picture, Table
@@ -18,18 +19,9 @@ LONGEST = 20  # characters of a label
 DEEPEST = 0.55  # of a cell's colour, so that ink stays readable on it
 
 
-def counts(true: "NDArray[Any]", given: "NDArray[Any]", labels: int) -> "NDArray[Any]":
-    """`(true, given)`."""
-    import numpy as np
-
-    found = np.zeros((labels, labels), np.int64)
-    np.add.at(found, (true, given), 1)
-    return found
-
-
 def picture(true: "NDArray[Any]", given: "NDArray[Any]", labels: Sequence[str], name: str) -> Picture:
     """Counts, and their per cent of the row, which also shades the cell."""
-    found = counts(true, given, len(labels))
+    found = confusion(true, given, len(labels))
     shares = found / found.sum(axis=1, keepdims=True).clip(1)
     shown = [clean(label, LONGEST) for label in labels]
     places = [(row, column) for row in range(len(labels)) for column in range(len(labels))]
