@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 FORKS := tests/test_local_cache_processes.py  # its children inherit the test process: one that ran no other test
+SHARED := -n 3 --dist loadfile --no-loadscope-reorder  # one more than cores, for tests also wait
 export GLUEFLOW_HOME ?= $(CURDIR)/.glueflow
 
 .PHONY: run test test-all test-slow check bench pictures lock clean
@@ -18,13 +19,14 @@ run: .venv/ready  ## fine-tune, evaluate, register and ask the model, offline
 	@echo "       stop           $(BIN)/glueflow down"
 
 test: check  ## format, lint, types, import rules, then the tests
-	$(BIN)/pytest -n 2 --dist loadfile --ignore $(FORKS)
+	$(BIN)/pytest $(SHARED) --ignore $(FORKS)
 	$(BIN)/pytest $(FORKS)
 
-test-all: test test-slow  ## the tests and the long proofs
+test-all: export GLUEFLOW_TEST_FULL = 1
+test-all: test test-slow  ## the tests and the long proofs, with every case of each: hours
 
-test-slow: .venv/ready  ## the long proofs alone
-	$(BIN)/pytest -m slow -rP -n 2 --dist loadfile
+test-slow: .venv/ready  ## the long proofs, with some cases of the longest
+	$(BIN)/pytest -m slow -rP $(SHARED)
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -1,15 +1,17 @@
 """What tests share: one stack a session, a corner of its bucket for each test, a tiny checkpoint, real GLUE."""
 
+import gc
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import hypothesis
@@ -29,11 +31,24 @@ from tasks.core.store import Store, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = ROOT.parent / "shared" / "data" / "glue"
+FULL = bool(os.environ.get("GLUEFLOW_TEST_FULL"))  # as in `make test-all`: every case of long proofs, at full size
+full = pytest.mark.skipif(not FULL, reason="a cheaper test shows it, too; `make test-all` runs it")
+Case = TypeVar("Case")
+LONG = (  # test files, the longest first
+    *("backfill_killed", "recipes", "process", "automations", "postgres", "benchmark", "readme", "run", "outage"),
+    *("every_deployment", "iam", "terminal", "browser", "faults", "devices", "disk_full", "backfill_runs", "memory"),
+    *("versus", "learnable", "drill", "pools", "own", "model", "cache", "local_cache", "models_cli", "damage", "kill"),
+)
 hypothesis.settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis.settings.load_profile("shared")  # the machine may be busy with other tests
-os.environ["GLUEFLOW_THREADS"] = "1"  # two test processes share two cores
+os.environ["GLUEFLOW_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"  # test processes share the cores
 os.environ["GLUEFLOW_RETRY_DELAY"] = "0.2"
 os.environ["GLUEFLOW_DEVICE"] = "cpu"
+
+
+def some(cases: Sequence[Case], count: int) -> list[Case]:
+    """So many of the cases, the same every time; all of them where everything is asked for."""
+    return list(cases) if FULL else random.Random(0).sample(cases, count)
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +65,17 @@ def stack_home(config: pytest.Config) -> Path:
         return Path(kept)
     base = Path(config._tmp_path_factory.getbasetemp())
     return (base.parent if hasattr(config, "workerinput") else base) / "stack"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files begin first, so that no process is left alone with one at the end."""
+    order = {f"test_{name}.py": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What the imports left lives to the end: garbage is no longer looked for in it."""
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -129,23 +155,6 @@ class Corner:
         return Corner(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)
 
 
-def refusal(home: Path, *arguments: str) -> str:
-    """The line with which a command refuses its request, on a machine where nothing runs and nothing is started."""
-    environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    found = subprocess.run(
-        [sys.executable, "-m", "flows.cli", *arguments],
-        cwd=ROOT,
-        env={**environment, "GLUEFLOW_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (found.returncode, found.stdout) == (2, ""), f"{arguments}:\n{found.stdout}\n{found.stderr}"
-    assert found.stderr.count("\n") == 1
-    assert not home.exists()
-    return found.stderr
-
-
 def make_corner(stack: Stack, home: Path) -> Corner:
     prefix = f"test-{uuid4().hex[:12]}"
     environment = {
@@ -168,11 +177,17 @@ def corner(stack: Stack, tmp_path: Path) -> Corner:
 @pytest.fixture
 def inside(corner: Corner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Corner]:
     """This process as a user of the corner, for what is called rather than run."""
+    with entered(corner, monkeypatch):
+        yield corner
+
+
+@contextmanager
+def entered(corner: Corner, patch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in corner.environment.items():
-        monkeypatch.setenv(name, value)
+        patch.setenv(name, value)
     settings_module.settings.cache_clear()
     with temporary_settings({PREFECT_API_URL: corner.environment["PREFECT_API_URL"]}):
-        yield corner
+        yield
     settings_module.settings.cache_clear()
 
 

@@ -26,6 +26,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from infra.stack import Stack
 from tests.conftest import Corner
 
+OFTEN = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "1"}  # is looked for work
 KEPT = {"id", "paused", "name", "version", "entrypoint", "parameters", "tags", "concurrency_options", "work_pool_name"}
 ENDED = {"Completed", "Failed", "Crashed", "Cancelled"}
 
@@ -84,7 +85,7 @@ class Place:
     @contextmanager
     def working(self, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
         """A process that runs what is started: a worker, or one of our own commands."""
-        known = {**os.environ, **self.corner.environment, "PREFECT_HOME": str(self.corner.home / "prefect")}
+        known = {**os.environ, **OFTEN, **self.corner.environment, "PREFECT_HOME": str(self.corner.home / "prefect")}
         with (self.corner.home / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
                 [sys.executable, "-m", *command], env={**known, **environment}, stdout=log, stderr=log

@@ -14,8 +14,9 @@ from test_sources import commit
 
 from tasks.core.slots import Backfill
 from tasks.core.specs import GlueRun
-from tests.conftest import Corner, refusal
+from tests.conftest import Corner
 from tests.hub_server import Hub
+from tests.typed import refusal
 
 ROOT = Path(__file__).resolve().parents[1]
 

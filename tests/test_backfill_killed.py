@@ -14,7 +14,7 @@ from prefect.client.schemas.objects import FlowRun
 from infra.stack import Stack, up
 from tasks.core import registry
 from tasks.core.catalog import glue_task
-from tests.conftest import Corner, make_corner
+from tests.conftest import Corner, full, make_corner
 from tests.fetched import classic, rows, write
 from tests.served import Place
 from tests.test_backfill_runs import flow_runs, served, start
@@ -24,7 +24,7 @@ from tests.test_process import saved, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OFTEN = {"GLUEFLOW_SAVE_EVERY": "0.01", "GLUEFLOW_SAVE_SHARE": "1", "GLUEFLOW_LEASE": "2"}
-WAY = ("--at-once", "2", "--lost-after", "90")
+WAY = ("--at-once", "2", "--lost-after", "45")
 DYING = """
 import os
 import signal
@@ -44,7 +44,7 @@ def glue(run: dict) -> None:
     if run["seed"] == 3:  # at work for longer than a slot may be silent
         step = plan(GlueRun.model_validate(run)).step("finetune")
         with exclusive(open_store(settings()), step.lease, 2, lambda: False):
-            time.sleep(90)
+            time.sleep(60)
 
 if __name__ == "__main__":  # each run imports this file
     glue.serve(name="slots", limit=3)
@@ -67,7 +67,7 @@ def asked(corner: Corner, tiny: Path) -> list[str]:
     data = corner.home / "data"
     write(data / "2026-01-01", classic("mrpc", rows(glue_task("mrpc"), 200)))
     return [
-        *("--from", "2026-01-10", "--to", "2026-01-10", "--seeds", "1", "2", "3", "--epochs", "30"),
+        *("--from", "2026-01-10", "--to", "2026-01-10", "--seeds", "1", "2", "3", "--epochs", "15"),
         *("--data", f"file:{data}", "--checkpoints", f"file:{tiny}"),
     ]
 
@@ -101,7 +101,9 @@ def carried_out(place: Place, *arguments: str) -> Iterator["subprocess.Popen[str
         backfill.kill()
 
 
-@pytest.mark.parametrize("its_own", [False, True], ids=["it lives", "it is killed, too"])
+@pytest.mark.parametrize(
+    "its_own", [pytest.param(False, id="it lives", marks=full), pytest.param(True, id="it is killed, too")]
+)
 def test_server_and_worker_killed_in_the_middle_and_started_again(
     place: Place, own_home: Path, tiny: Path, its_own: bool
 ) -> None:

@@ -153,13 +153,13 @@ def test_failures_stop_it_and_a_person_pauses_and_cancels_it(corner: Corner, tin
 
 @pytest.mark.slow
 def test_a_backfill_that_was_killed_goes_on_and_does_nothing_twice(corner: Corner, tiny: Path, tmp_path: Path) -> None:
-    """Two data revisions x two seeds, real runs, two at once; killed while two are under way."""
+    """Two data revisions, real runs, two at once; killed while both are under way."""
     with Hub() as hub:
         commit(hub, "acme/glue", "2026-01-05")
         commit(hub, "acme/glue", "2026-02-05", "other text")
         environment = hub.env(tmp_path / "hub")
         asked = [
-            "--from", "2026-01-10", "--to", "2026-02-28", "--every", "month", "--seeds", "1", "2", "--epochs", "1",
+            "--from", "2026-01-10", "--to", "2026-02-28", "--every", "month", "--seeds", "1", "--epochs", "1",
             "--data", "hf://acme/glue", "--checkpoints", f"file:{tiny}",
         ]  # fmt: skip
         with served(corner, REAL, **environment) as name:
@@ -172,14 +172,14 @@ def test_a_backfill_that_was_killed_goes_on_and_does_nothing_twice(corner: Corne
             assert again.returncode == 0, errors
             assert '"failed": 0' in out
             states = Counter(run.state.name for run in flow_runs(corner, name))
-            assert states == {"Completed": 4}
+            assert states == {"Completed": 2}
             built = Counter(key.split("/")[1] for key in corner.keys("steps/") if key.endswith("manifest.json"))
-            assert built == {"fetch": 2, "encode": 2, "finetune": 4, "evaluate": 4, "register": 4}
-            assert registry.versions(corner.store, "mrpc") == [1, 2, 3, 4]
+            assert built == dict.fromkeys(("fetch", "encode", "finetune", "evaluate", "register"), 2)
+            assert registry.versions(corner.store, "mrpc") == [1, 2]
             (ledger,) = corner.json("backfill", "list")
-            assert corner.json("backfill", "status", ledger["backfill"])["done"] == 4
+            assert corner.json("backfill", "status", ledger["backfill"])["done"] == 2
             more = corner.json("backfill", "run", *asked, "--deployment", name, **environment)
             assert more["done"] == 0
-            assert len(flow_runs(corner, name)) == 4
+            assert len(flow_runs(corner, name)) == 2
             plan = corner.json("backfill", "plan", *asked, **environment)
             assert plan["missing_slots"] == 0

@@ -3,17 +3,16 @@
 import json
 import re
 import shlex
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from cyclopts import App
 
 from flows import examples
-from flows.cli import app, main
+from flows.cli import app
 from tests.conftest import Corner
+from tests.typed import typed
 
 
 def commands(under: App = app, path: str = "") -> Iterator[tuple[str, App]]:
@@ -49,17 +48,6 @@ def test_help_ends_with_examples_that_can_be_typed(name: str, capsys: pytest.Cap
 def test_every_command_can_answer_in_json(name: str) -> None:
     flags = [flag for argument in ALL[name].assemble_argument_collection() for flag in argument.names]
     assert "--json" in flags
-
-
-def typed(line: str, monkeypatch: pytest.MonkeyPatch) -> int:
-    """The exit status of that command line, in this process."""
-    monkeypatch.setattr(sys, "argv", ["glueflow", *shlex.split(line)])
-    monkeypatch.setattr(signal, "signal", lambda *_: None)  # this process keeps its own
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def complete(script: str, line: str) -> set[str]:

@@ -11,7 +11,7 @@ from tasks.core import settings as settings_module
 from tasks.core.errors import WrongRequest
 from tasks.core.settings import Settings, variable
 from tests.conftest import Corner
-from tests.test_commands import typed
+from tests.typed import typed
 
 OWN = "bucket = 's3://own/prefix'\nretries = 1\n"
 

@@ -23,7 +23,7 @@ from tasks.core.process import Request
 from tasks.core.resolve import packaged_folder
 from tasks.core.specs import FinetuneSpec, GlueRun, Training
 from tasks.steps import encode, fetch
-from tests.conftest import ROOT, Corner
+from tests.conftest import ROOT, Corner, full, some
 
 pytestmark = pytest.mark.timeout(600)
 ANSWERS = ("facts", "error")
@@ -160,7 +160,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", ["first", "second", "launcher"])
+@pytest.mark.parametrize("victim", some(["first", "second", "launcher"], 2))
 def test_one_process_killed_ends_all(tiny: Path, tmp_path: Path, victim: str) -> None:
     """No result, and no process is left over."""
     bench = Bench(tmp_path, tiny, "sample:400", epochs=20, batch_size=8)
@@ -180,6 +180,7 @@ def test_one_process_killed_ends_all(tiny: Path, tmp_path: Path, victim: str) ->
 
 
 @pytest.mark.slow
+@full
 def test_two_processes_learn_real_sst2_as_one_does(tmp_path: Path, glue_data: Path) -> None:
     """The packaged MiniLM: accuracy within half a point, and far from the majority class's 0.509."""
     checkpoint = calm(packaged_folder(), tmp_path / "calm")

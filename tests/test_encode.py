@@ -20,6 +20,7 @@ from tasks.core.specs import EncodeSpec
 from tasks.data import classic, table
 from tasks.models.checkpoint import load_tokenizer
 from tasks.steps import encode
+from tests.conftest import full
 
 CHECKPOINT = resolve_checkpoint(PACKAGED)
 PAIRS = [
@@ -117,6 +118,7 @@ def _peak_memory(folder: Path, data: Path, times: int) -> int:
 
 
 @pytest.mark.slow
+@full
 def test_ten_times_the_rows_need_no_more_memory(tmp_path: Path, glue_data: Path) -> None:
     once, tenfold = _peak_memory(tmp_path / "1", glue_data, 1), _peak_memory(tmp_path / "10", glue_data, 10)
     print(f"peak memory: SST-2 {once / 1e6:.0f} MB, ten times over {tenfold / 1e6:.0f} MB")

@@ -22,7 +22,7 @@ from tasks.core.errors import Damaged, Denied, GlueflowError, Unavailable
 from tasks.core.files import damage
 from tasks.core.settings import Settings
 from tasks.core.store import Store, open_store
-from tests.conftest import Corner
+from tests.conftest import Corner, some
 from tests.replay import Replay, audit, steps
 from tests.s3_faults import KINDS, PASSING, Faults, client, cut, flipped, proxy, slow, stalled
 
@@ -135,7 +135,7 @@ def test_each_request_fails_in_one_way(trial: Trial, haste: None) -> None:
 @pytest.mark.timeout(1800)
 def test_each_request_fails_in_every_way(trial: Trial, haste: None) -> None:
     wanted, asked = undisturbed(trial)
-    cases = [(ordinal, kind) for ordinal in range(len(asked)) for kind in KINDS]
+    cases = some([(ordinal, kind) for ordinal in range(len(asked)) for kind in KINDS], 60)
     assert walk(trial, cases, wanted, asked).total() == len(cases)
 
 

@@ -10,6 +10,7 @@ from tasks.core.plan import plan
 from tasks.core.process import run_step
 from tasks.core.settings import Settings
 from tasks.core.specs import GlueRun
+from tests.conftest import FULL
 
 WORDS = [f"word{number}" for number in range(5_000)]
 
@@ -40,16 +41,16 @@ def own(folder: Path, rows: int) -> GlueRun:
     return GlueRun(task="own", data=f"file:{folder}/reviews.csv?text=text&label=label")
 
 
-def peaks(folder: Path, asked: GlueRun) -> tuple[float, float]:
-    """Megabytes that the processes of fetch and encode held at most."""
+def peaks(folder: Path, asked: GlueRun) -> list[float]:
+    """Megabytes that the processes of fetch and encode held at most; of fetch alone where encode is as in the other."""
     found = []
     folders: dict[str, Path] = {}
-    for step in plan(asked).steps[:2]:
+    for step in plan(asked).steps[: 2 if FULL or asked.task != "own" else 1]:
         folders[step.step] = folder / step.step
         folders[step.step].mkdir()
         facts = run_step(Settings(home=folder / "home"), step, folders[step.step], lambda: folders)
         found.append(facts["peak_memory"] / 1e6)
-    return found[0], found[1]
+    return found
 
 
 @pytest.mark.slow
@@ -61,10 +62,9 @@ def test_a_million_rows_need_no_more_memory_than_ten_thousand(
     small = peaks(tmp_path, source(tmp_path / "data", 10_000))
     (tmp_path / "million").mkdir()
     large = peaks(tmp_path / "million", source(tmp_path / "million" / "data", 1_000_000))
-    for step, before, after in zip(("fetch", "encode"), small, large, strict=True):
+    for step, before, after in zip(("fetch", "encode"), small, large, strict=False):
         print(
             f"peak memory: {step} of {source.__name__} data, 10 thousand rows {before:.0f} MB, a million {after:.0f} MB"
         )
-    assert large[0] < 1.2 * small[0]
-    assert large[1] < 1.2 * small[1]
+        assert after < 1.2 * before
     assert max(large) < 600

@@ -164,12 +164,12 @@ def test_a_prefect_server_that_is_killed_during_training_and_started_again_has_e
 def test_a_run_whose_training_ends_while_prefect_s_server_is_away_ends_once_it_is_back(
     own: Stack, own_home: Path, user: Corner, tiny: Path
 ) -> None:
-    """Half a minute is less than Prefect's client waits. A task's last state may be lost then, the run's is not."""
+    """Ten seconds are less than Prefect's client waits. A task's last state may be lost then, the run's is not."""
     run = start(user, tiny, seed=42)
     training(run)
     kill(own, "prefect")
     until_trained(user, run)
-    time.sleep(30)
+    time.sleep(10)
     back = up(own_home)
     output, errors = run.communicate()
     assert run.returncode == 0, errors

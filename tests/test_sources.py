@@ -19,6 +19,7 @@ def head(source: Path, target: Path, lines: int) -> None:
     target.write_bytes(b"".join(source.read_bytes().splitlines(keepends=True)[: lines + 1]))
 
 
+@pytest.mark.slow
 def test_a_part_of_real_sst2_is_learned(corner: Corner, glue_data: Path, tmp_path: Path) -> None:
     """480 of 67,349 rows, two epochs of the packaged checkpoint: well above the majority class, which has 0.51."""
     for stem, rows in {"train": 480, "dev": 240, "test": 16}.items():
