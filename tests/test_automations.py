@@ -20,7 +20,9 @@ from prefect.states import Crashed, Failed, Pending, Running
 
 from infra.stack import Stack
 from tasks.core import verdicts
+from tasks.core.specs import GlueRun
 from tests.conftest import make_corner, stack_home
+from tests.finished import prepared
 from tests.served import ENDED, Place
 from tests.test_process import saved, trained, until
 from tests.test_promotion import version
@@ -33,6 +35,7 @@ def place(stack: Stack, tiny: Path, tmp_path: Path) -> Place:
 
 def test_a_worker_runs_what_is_started_and_beyond_the_limit_it_is_cancelled(place: Place) -> None:
     place.deploy()
+    prepared(place.corner, GlueRun.model_validate(place.run))
     first, second = place.start(f"glue/{place.name}"), place.start(f"glue/{place.name}")
     with place.worker():
         until(lambda: {place.state(first), place.state(second)} <= ENDED or None, 200)
@@ -166,6 +169,7 @@ def test_a_run_whose_machine_is_gone_is_resumed_on_another(place: Place) -> None
 def test_a_schedule_starts_a_run_on_a_laptop(place: Place, request: pytest.FixtureRequest) -> None:
     """`glueflow up --serve`: within a minute the schedule is due; told to end, it pauses the schedule."""
     file = place.file(place.declared(schedules=[{"cron": "* * * * *"}]))
+    prepared(place.corner, GlueRun.model_validate(place.run))
     command = ("flows.cli", "up", "--serve", "--file", file, "--active", "--timezone", "Europe/Berlin", "--json")
     with place.working(*command, GLUEFLOW_HOME=str(stack_home(request.config))):
         until(lambda: [run for run in place.runs() if run.state_name == "Completed"] or None, 200)

@@ -12,6 +12,8 @@ from tasks.core.artifact import Folders, get_or_build
 from tasks.core.plan import plan
 from tasks.core.specs import GlueRun, Training
 from tests.conftest import Corner, make_corner
+from tests.finished import as_typed, prepared, small
+from tests.typed import refused
 
 STEPS = ["fetch", "encode", "finetune", "evaluate", "register"]
 
@@ -23,13 +25,14 @@ def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
 
 @pytest.fixture(scope="module")
 def arguments(tiny: Path) -> list[str]:
-    return ["mrpc", "--data", "sample:32", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", "7"]
+    return as_typed(small(tiny, seed=7))
 
 
 @pytest.fixture(scope="module")
-def keys(user: Corner, arguments: list[str]) -> dict[str, str]:
+def keys(user: Corner, arguments: list[str], tiny: Path) -> dict[str, str]:
     """The key of every step of a run that was made as a user makes it."""
-    return {step["name"]: step["key"] for step in user.json("run", *arguments)["steps"]}
+    prepared(user, small(tiny, seed=7))
+    return {step["name"]: step["key"] for step in user.json(*arguments)["steps"]}
 
 
 def test_a_run_leaves_a_record_of_what_it_set_out_to_do(user: Corner, keys: dict[str, str], tiny: Path) -> None:
@@ -70,8 +73,7 @@ def test_explain_an_entry(user: Corner, keys: dict[str, str]) -> None:
 
 def test_explain_a_step_that_was_planned_and_is_not_there(user: Corner, keys: dict[str, str], tiny: Path) -> None:
     """As a run leaves it that was killed before its training was finished: two fields differ, in a table."""
-    training = Training(epochs=1, learning_rate=1e-4)
-    run = GlueRun(data="sample:32", checkpoint=f"file:{tiny}", seed=8, training=training)
+    run = small(tiny, seed=8, training=Training(epochs=1, learning_rate=1e-4))
     step = next(step for step in plan(run).steps if step.step == "finetune")
     record = runs.begin(user.store, plan(run), 30)
     found = user.json("cache", "explain", step.key[:8])
@@ -122,7 +124,7 @@ def test_verify_finds_a_flipped_byte_and_repairs_only_when_told(
     assert "set aside" in user.glueflow("cache", "verify", "--repair", status=1).stdout
     assert user.store.get(f"{folder}/manifest.json") is None
     assert any(key.startswith(f"quarantine/{folder}/") for key in user.keys("quarantine/"))
-    again = {step["name"]: step["state"] for step in user.json("run", *arguments)["steps"]}
+    again = {step["name"]: step["state"] for step in user.json(*arguments)["steps"]}
     assert again == dict.fromkeys(STEPS, "reused") | {"encode": "built"}
     assert user.json("cache", "verify")["damaged"] == []
 
@@ -136,7 +138,7 @@ def test_verify_finds_a_damaged_version_and_the_next_run_mends_it(
     found = json.loads(user.glueflow("cache", "verify", "--repair", "--json", status=1).stdout)
     reason = "metrics.json has another SHA-256 than recorded"
     assert found["damaged"] == [{"name": "models/mrpc/versions/1", "reason": reason, "state": "set aside"}]
-    again = {step["name"]: step["state"] for step in user.json("run", *arguments)["steps"]}
+    again = {step["name"]: step["state"] for step in user.json(*arguments)["steps"]}
     assert again == dict.fromkeys(STEPS, "reused") | {"register": "built"}
     assert user.store.get(name) == body
 
@@ -159,7 +161,7 @@ def test_gc_removes_only_when_told_and_only_what_nobody_needs(
     assert stray in [item["name"] for item in user.json("cache", "gc", "--delete", "--grace", "0s")["objects"]]
     user.glueflow("cache", "gc", "--delete", "--grace", "0s", "--keep", "0s")
     assert user.keys("runs/") == user.keys("quarantine/") == user.keys("leases/") == set()
-    again = user.json("run", *arguments)
+    again = user.json(*arguments)
     assert {step["state"] for step in again["steps"]} == {"reused"}
     assert user.json("cache", "gc", "--grace", "0s")["objects"] == []
 
@@ -189,17 +191,14 @@ def test_pin_and_unpin(user: Corner, keys: dict[str, str]) -> None:
         (["list", "--step", "train"], ["--step", "train", "finetune"]),
     ],
 )
-def test_wrong_requests(corner: Corner, arguments: list[str], names: list[str]) -> None:
-    lines = corner.glueflow("cache", *arguments, status=2).stderr.strip().splitlines()
-    assert len(lines) == 1
+def test_wrong_requests(inside: Corner, arguments: list[str], names: list[str]) -> None:
+    line = refused("cache", *arguments)
     for name in names:
-        assert name in lines[0]
-    assert corner.keys() == set()
+        assert name in line
+    assert inside.keys() == set()
 
 
-def test_a_fitting_beginning_of_two_keys_is_no_answer(corner: Corner) -> None:
+def test_a_fitting_beginning_of_two_keys_is_no_answer(inside: Corner) -> None:
     for end in "ab":
-        corner.store.put(f"steps/fetch/abcdef{end * 58}/manifest.json", b"{}")
-    lines = corner.glueflow("cache", "explain", "abcdef", status=2).stderr.strip().splitlines()
-    assert len(lines) == 1
-    assert "give more digits" in lines[0]
+        inside.store.put(f"steps/fetch/abcdef{end * 58}/manifest.json", b"{}")
+    assert "give more digits" in refused("cache", "explain", "abcdef")

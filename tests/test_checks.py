@@ -16,6 +16,7 @@ from tasks.core.errors import BadData
 from tasks.data.duplicates import Duplicates, digest
 from tests.conftest import Corner
 from tests.fetched import classic, fetched, parquet, rows, write
+from tests.finished import as_typed, prepared, small
 
 MRPC, STSB = glue_task("mrpc"), glue_task("stsb")
 
@@ -124,12 +125,11 @@ def test_real_glue_has_the_duplicates_that_it_is_known_for(glue_data: Path, tmp_
 
 def test_a_run_shows_what_is_odd(corner: Corner, tiny: Path, tmp_path: Path) -> None:
     train = [*rows(MRPC, 12), rows(MRPC, 12)[0]]
-    arguments = ["run", "mrpc", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--data"]
-    uri = write(tmp_path / "glue", classic("mrpc", train))
-    shown = corner.glueflow(*arguments, uri).stdout
+    prepared(corner, asked := small(tiny, data=write(tmp_path / "glue", classic("mrpc", train))))
+    shown = corner.glueflow(*as_typed(asked)).stdout
     assert "data: train: 1 × duplicate (idx 0 and 12)" in shown
     assert "data: not the rows of official GLUE: train 13, validation 8, test 8" in shown
-    again = corner.json(*arguments, uri)
+    again = corner.json(*as_typed(asked))
     assert again["data_report"]["odd"][0]["examples"] == [[0, 12]]
     entry = next(key for key in corner.keys("steps/fetch/") if key.endswith("report.json"))
     assert json.loads(corner.store.get(entry) or b"")["task"] == "mrpc"

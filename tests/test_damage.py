@@ -19,10 +19,11 @@ from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep, plan
 from tasks.core.registration import Candidate
 from tasks.core.settings import Settings
-from tasks.core.specs import STEPS, GlueRun, Training
+from tasks.core.specs import STEPS
 from tasks.core.store import Store, object_key
 from tasks.steps import register
 from tests.conftest import Corner, make_corner
+from tests.finished import finished, small
 
 FLIPS = 4  # seeded positions a file
 MODEL = "models/mrpc"
@@ -130,9 +131,8 @@ class Entries:
 def entries(stack: Stack, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Entries:
     folder = tmp_path_factory.mktemp("damage")
     user = make_corner(stack, folder / "home")
-    user.glueflow("run", "mrpc", "--data", "sample:16", "--checkpoint", f"file:{tiny}", "--epochs", "1")
-    request = GlueRun(data="sample:16", checkpoint=f"file:{tiny}", training=Training(epochs=1))
-    return Entries(user, plan(request).steps, folder)
+    finished(user, asked := small(tiny))
+    return Entries(user, plan(asked).steps, folder)
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if step != "answer"])  # which no run makes

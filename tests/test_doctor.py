@@ -16,7 +16,7 @@ from flows import doctor, probes
 from tasks.core import settings as settings_module
 from tasks.core.store import Store
 from tests.conftest import Corner
-from tests.test_commands import typed
+from tests.typed import typed
 
 Checks = dict[str, dict[str, str]]
 

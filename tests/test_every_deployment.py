@@ -19,8 +19,10 @@ from flows import deployments
 from infra.stack import Stack
 from tasks.core import predictions, registry
 from tasks.core.catalog import glue_task
+from tasks.core.specs import GlueRun
 from tests.conftest import ROOT, make_corner
 from tests.fetched import classic, rows, write
+from tests.finished import prepared
 from tests.served import ENDED, Place
 from tests.test_process import until
 
@@ -63,6 +65,8 @@ def test_each_is_carried_out_by_a_worker(place: Place) -> None:
     folder = place.corner.home / "dated" / str(DAY - timedelta(days=1))
     write(folder, classic("mrpc", rows(glue_task("mrpc"), 16)))
     run = place.run
+    for seed in (3, 4):
+        prepared(place.corner, GlueRun.model_validate({**run, "seed": seed}))
     tiny = {"data": run["data"], "checkpoint": run["checkpoint"], "training": run["training"]}
     past = {"from_": str(DAY), "to": str(DAY + timedelta(days=1)), "every": "day", "data": f"file:{folder.parent}"}
     past |= {"checkpoints": [run["checkpoint"]], "training": run["training"]}

@@ -18,6 +18,7 @@ from tasks.core.files import FileEntry
 from tasks.core.hold import shared
 from tasks.core.settings import Settings
 from tests.conftest import Corner
+from tests.finished import as_typed, prepared, small
 
 CAP, SIZE = 1_000_000, 400_000
 A, B, C, MODEL = "steps/fetch/a/1", "steps/encode/b/1", "steps/encode/c/1", "models/mrpc/1"
@@ -163,12 +164,12 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(home: Settings) -> None:
 
 def test_a_run_keeps_to_its_cap(corner: Corner, tiny: Path) -> None:
     """Every copy of the tiny model is larger than the cap: each is there while it is used, and no longer."""
-    small = {"GLUEFLOW_CACHE_SIZE": "1MB"}
-    run = ["run", "mrpc", "--data", "sample:32", "--checkpoint", f"file:{tiny}", "--epochs", "1"]
-    found = corner.json(*run, **small)
-    assert [step["state"] for step in found["steps"]] == ["built"] * 5
+    tight = {"GLUEFLOW_CACHE_SIZE": "1MB"}
+    prepared(corner, asked := small(tiny))
+    found = corner.json(*as_typed(asked), "--force", "finetune", **tight)
+    assert {"finetune", "register"} <= {step["name"] for step in found["steps"] if step["state"] == "built"}
     assert total(corner.settings) <= CAP
-    corner.glueflow("predict", "mrpc", "He ate.", "He had a meal.", **small)
+    corner.glueflow("predict", "mrpc", "He ate.", "He had a meal.", **tight)
     assert total(corner.settings) <= CAP
     assert left_over(corner.settings) == []
 

@@ -11,7 +11,9 @@ import pytest
 from infra.stack import Stack
 from tasks.core import registry
 from tasks.core.registry import Version
-from tests.conftest import Corner, make_corner
+from tests.conftest import Corner, entered, make_corner
+from tests.finished import as_typed, prepared, small
+from tests.typed import refused
 
 ATTACHED = {"provenance.json", "README.md", "training.png", "confusion.png"}
 
@@ -20,9 +22,9 @@ ATTACHED = {"provenance.json", "README.md", "training.png", "confusion.png"}
 def user(stack: Stack, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Corner:
     """Two versions of mrpc, from two seeds."""
     found = make_corner(stack, tmp_path_factory.mktemp("models") / "home")
-    for seed in ("1", "2"):
-        options = ("--data", "sample:64", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", seed)
-        found.glueflow("run", "mrpc", *options)
+    for seed in (1, 2):
+        prepared(found, asked := small(tiny, seed=seed))
+        found.glueflow(*as_typed(asked))
     return found
 
 
@@ -85,11 +87,12 @@ def test_two_versions_are_compared(user: Corner) -> None:
         ("diff", "mrpc@1", "mrpc@ﬁ"),
     ],
 )
-def test_wrong_requests_end_in_one_line_and_write_nothing(user: Corner, command: tuple[str, ...]) -> None:
+def test_wrong_requests_end_in_one_line_and_write_nothing(
+    user: Corner, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = user.keys("models/")
-    line = user.glueflow("models", *command, status=2).stderr
-    assert line.startswith("error: ")
-    assert line.count("\n") == 1
+    with entered(user, monkeypatch):
+        assert refused("models", *command).startswith("error: ")
     assert user.keys("models/") == before
 
 
@@ -119,7 +122,7 @@ def test_where_a_version_came_from(user: Corner, tmp_path: Path) -> None:
     assert metrics["intervals"].keys() == metrics["metrics"].keys()
     started = run["metadata"]["started"]
     assert started["by"] == "command line"
-    assert "run mrpc --data sample:64" in started["command"]
+    assert "run mrpc --data sample:32" in started["command"]
     api = user.environment["PREFECT_API_URL"]
     assert httpx.get(f"{api}/flow_runs/{run['metadata']['invocationId']}").raise_for_status()
     assert user.environment["AWS_SECRET_ACCESS_KEY"] not in json.dumps(said)
@@ -128,7 +131,6 @@ def test_where_a_version_came_from(user: Corner, tmp_path: Path) -> None:
 def test_the_same_checkpoint_from_another_run_is_the_same_version(user: Corner, tiny: Path) -> None:
     """Its provenance is that of the first registration."""
     before = {key: user.store.get(key) for key in user.keys("models/mrpc/versions/")}
-    options = ("--data", "sample:64", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", "1")
-    again = user.json("run", "mrpc", *options, "--force", "register")
+    again = user.json(*as_typed(small(tiny, seed=1)), "--force", "register")
     assert again["model"]["version"] == 1
     assert {key: user.store.get(key) for key in user.keys("models/mrpc/versions/")} == before

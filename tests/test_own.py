@@ -18,6 +18,7 @@ from tasks.core.plan import plan
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner
 from tests.fetched import fetched, write
+from tests.finished import as_typed, prepared, small
 
 GOOD, BAD = (
     ("a charming and warm film", "a joy from start to end"),
@@ -200,17 +201,21 @@ def test_a_validation_label_that_training_lacks_is_named(corner: Corner, tiny: P
 
 
 @pytest.mark.parametrize(("kind", "label"), [("classification", "stars"), ("regression", "score")])
-def test_the_whole_pipeline_from_a_bucket_to_a_prediction(corner: Corner, tiny: Path, kind: str, label: str) -> None:
+def test_the_whole_pipeline_from_a_bucket_to_a_prediction(inside: Corner, tiny: Path, kind: str, label: str) -> None:
+    """The steps are processes for the one kind, and in this one for the other."""
+    corner = inside
     corner.store.put("data/Reviews.jsonl", as_jsonl(reviews(64)))
     uri = corner.store.uri(f"data/Reviews.jsonl?text=body&label={label}&split=part&kind={kind}")
-    arguments = ["own", "--data", uri, "--checkpoint", f"file:{tiny}", "--epochs", "1"]
-    found = corner.json("run", *arguments)
+    asked = small(tiny, task="own", data=uri)
+    if kind == "regression":
+        prepared(corner, asked)
+    found = corner.json(*as_typed(asked))
     assert found["task"] == "own"
     assert found["model"]["name"] == "reviews"
     assert set(found["metrics"]) == (
         {"pearson", "spearmanr"} if kind == "regression" else {"accuracy", "matthews_correlation"}
     )
-    assert {step["state"] for step in corner.json("run", *arguments)["steps"]} == {"reused"}
+    assert {step["state"] for step in corner.json(*as_typed(asked))["steps"]} == {"reused"}
     answer = corner.json("predict", "reviews", "a charming film")
     assert answer["label"] in {"score"} if kind == "regression" else {"good", "bad"}
     config = json.loads(corner.store.get("models/reviews/versions/1/config.json") or b"")

@@ -30,7 +30,7 @@ SEED = "31"
 
 def start(corner: Corner, tiny: Path) -> subprocess.Popen[str]:
     """A run whose training is long enough to be met in the middle."""
-    command = [sys.executable, "-m", "flows.cli", "run", "mrpc", "--data", "sample:800", "--checkpoint", f"file:{tiny}"]
+    command = [sys.executable, "-m", "flows.cli", "run", "mrpc", "--data", "sample:400", "--checkpoint", f"file:{tiny}"]
     return subprocess.Popen(
         [*command, "--epochs", "12", "--seed", SEED, "--json"],
         env={**os.environ, **corner.environment, **OFTEN},

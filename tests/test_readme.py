@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tasks.core.plan import plan
-from tasks.core.specs import GlueRun
+from tasks.core.specs import GlueRun, Training
 from tests.conftest import Corner
+from tests.finished import prepared, small
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -23,9 +24,11 @@ def commands(program: str) -> list[str]:
 
 def test_every_glueflow_command_runs(corner: Corner, tiny: Path, tmp_path: Path) -> None:
     """In the README's order; a smaller sample and a tiny checkpoint stand in for the real ones."""
-    small = {"run": ["--checkpoint", f"file:{tiny}", "--epochs", "1"], "plan": ["--checkpoint", f"file:{tiny}"]}
+    less = {"run": ["--checkpoint", f"file:{tiny}", "--epochs", "1"], "plan": ["--checkpoint", f"file:{tiny}"]}
     (tmp_path / "pairs.csv").write_text("sentence1,sentence2\nHe ate.,He had a meal.\n")
-    small["benchmark"] = [*small["run"], "--seeds", "42"]
+    less["benchmark"] = [*less["run"], "--seeds", "42"]
+    for changes in ({}, {"training": Training(epochs=1, learning_rate=3e-5)}, {"task": "rte"}):
+        prepared(corner, small(tiny, **changes))
     found = commands("glueflow")
     assert len(found) > 8
     for line in found:
@@ -33,7 +36,7 @@ def test_every_glueflow_command_runs(corner: Corner, tiny: Path, tmp_path: Path)
             continue  # minutes long: tests/test_drill.py
         line = re.sub(r"\b(\w+\.(csv|toml)|mrpc-model)\b", rf"{tmp_path}/\1", line.replace("sample:", "sample:32"))
         words = shlex.split(line)[1:]
-        corner.glueflow(*words, *small.get(words[0], []))
+        corner.glueflow(*words, *less.get(words[0], []))
     assert (tmp_path / "mrpc-model" / "model.safetensors").is_file()
     assert (tmp_path / "answers.csv").read_text().splitlines()[0] == "row,sentence1,sentence2,label,score"
 

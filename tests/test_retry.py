@@ -13,10 +13,11 @@ from prefect.client.schemas.objects import TaskRun
 from flows.glue import glue
 from infra.stack import Stack
 from tasks.core.settings import settings
-from tasks.core.specs import STEPS, GlueRun, Training
+from tasks.core.specs import STEPS, GlueRun
 from tasks.policy import store_of
 from tests.conftest import Corner
-from tests.test_run import ROWS, task_runs
+from tests.finished import prepared, small
+from tests.test_run import task_runs
 from tests.test_store import Empty
 
 
@@ -41,18 +42,17 @@ def fault(inside: Corner) -> Iterator[Any]:
     store_of.cache_clear()
 
 
-def run_here(tiny: Path, seed: int, data: str = ROWS) -> Any:
-    return glue(
-        GlueRun(data=data, checkpoint=f"file:{tiny}", seed=seed, training=Training(epochs=1)), return_state=True
-    )
+def run_here(asked: GlueRun) -> Any:
+    return glue(asked, return_state=True)
 
 
 def test_a_step_that_fails_twice_by_the_network_is_retried_with_growing_delays(
-    fault: Any, tiny: Path, stack: Stack
+    fault: Any, inside: Corner, tiny: Path, stack: Stack
 ) -> None:
+    prepared(inside, asked := small(tiny, seed=21))
     attempts = 3  # by botocore, for each of two tries by Prefect
     left = fault("GetObject", "/steps/encode/", times=2 * attempts, status=503)
-    assert run_here(tiny, seed=21).is_completed()
+    assert run_here(asked).is_completed()
     assert left == [0]
     shown = task_runs(stack, "glue-mrpc-seed21")
     assert shown["tokenize"].run_count == 3
@@ -77,17 +77,19 @@ def planned_delays(stack: Stack, run: TaskRun) -> list[float]:
     ]
 
 
-def test_a_refusal_is_not_retried(fault: Any, tiny: Path, stack: Stack) -> None:
+def test_a_refusal_is_not_retried(fault: Any, inside: Corner, tiny: Path, stack: Stack) -> None:
+    prepared(inside, asked := small(tiny, seed=22))
     fault("GetObject", "/steps/encode/", times=1, status=403)
-    state = run_here(tiny, seed=22)
+    state = run_here(asked)
     assert state.is_failed()
     shown = task_runs(stack, "glue-mrpc-seed22")
     assert (shown["tokenize"].run_count, shown["tokenize"].state_name) == (1, "Failed")
 
 
-def test_the_form_of_the_ui_can_force_a_step(fault: Any, tiny: Path) -> None:
+def test_the_form_of_the_ui_can_force_a_step(inside: Corner, tiny: Path) -> None:
     """Prefect hands over what the form holds as plain JSON."""
-    form = {"data": ROWS, "checkpoint": f"file:{tiny}", "seed": 24, "training": {"epochs": 1}}
+    prepared(inside, asked := small(tiny, seed=24))
+    form = asked.model_dump(mode="json")
     assert run_form(form)["register"] == "built"
     assert set(run_form(form).values()) == {"reused"}
     assert [name for name, state in run_form({**form, "force": ["register"]}).items() if state == "built"] == [
@@ -109,7 +111,7 @@ def test_bad_data_is_not_retried(inside: Corner, tiny: Path, stack: Stack, tmp_p
     for name in ("train", "dev"):
         (folder / f"{name}.tsv").write_text(header + "7\t1\t2\ta\tb\n")
     (folder / "test.tsv").write_text("index\t#1 ID\t#2 ID\t#1 String\t#2 String\n0\t1\t2\ta\tb\n")
-    state = run_here(tiny, seed=23, data=f"file:{tmp_path}")
+    state = run_here(small(tiny, seed=23, data=f"file:{tmp_path}"))
     assert state.is_failed()
     shown = task_runs(stack, "glue-mrpc-seed23")
     assert {name: run.run_count for name, run in shown.items()} == {"fetch": 1}

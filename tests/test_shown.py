@@ -16,6 +16,7 @@ from infra.stack import Stack
 from tasks.core.progress import Progress, listening, report
 from tasks.core.specs import GlueRun
 from tests.conftest import Corner, make_corner
+from tests.finished import as_typed, prepared, small
 from tests.test_process import until
 
 SEED = str(uuid4().int % 2**32)  # a page of its own, also where the stack is kept
@@ -28,9 +29,9 @@ def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
 
 @pytest.fixture(scope="module")
 def result(user: Corner, tiny: Path) -> Any:
-    return user.json(
-        "run", "mrpc", "--data", "sample:32", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", SEED
-    )
+    """Of a run that registered what was there already."""
+    prepared(user, asked := small(tiny, seed=SEED))
+    return user.json(*as_typed(asked))
 
 
 def pages(stack: Stack, key: str) -> list[Artifact]:
@@ -45,7 +46,7 @@ def test_the_page_holds_scores_steps_and_lineage(stack: Stack, result: Any) -> N
     for name, score in result["metrics"].items():
         assert f"| {name} | {score:.4f} |" in text
     for step in result["steps"]:
-        assert f"| {step['name']} | built |" in text
+        assert f"| {step['name']} | {step['state']} |" in text
         assert f'{step["name"]}["{step["name"]} {step["key"][:12]}"]' in text
     for arrow in ("fetch --> encode", "encode --> finetune", "finetune --> evaluate", "evaluate --> register"):
         assert arrow in text
@@ -78,8 +79,7 @@ def test_tags_name_task_source_and_checkpoint(request_: GlueRun, tagged: tuple[s
 
 
 def test_a_run_that_reused_everything_writes_no_page(user: Corner, stack: Stack, result: Any, tiny: Path) -> None:
-    request = ("run", "mrpc", "--data", "sample:32", "--checkpoint", f"file:{tiny}", "--epochs", "1", "--seed", SEED)
-    again = user.json(*request)
+    again = user.json(*as_typed(small(tiny, seed=SEED)))
     assert {step["state"] for step in again["steps"]} == {"reused"}
     assert len(pages(stack, f"glue-mrpc-seed{SEED}")) == 1
 

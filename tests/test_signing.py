@@ -16,6 +16,7 @@ from tasks.core.registry import Version
 from tasks.core.sealed import Sealed
 from tasks.core.settings import Settings
 from tests.conftest import Corner
+from tests.finished import as_typed, prepared, small
 from tests.test_registry import register
 
 FOLDER = "models/mrpc/versions/1"
@@ -114,7 +115,8 @@ def test_a_key_that_is_none(corner: Corner, tmp_path: Path, body: bytes | None) 
 
 def test_a_run_signs_and_every_door_asks(corner: Corner, tiny: Path, tmp_path: Path, keys: tuple[Path, Path]) -> None:
     """Predict, pull, promote and verify refuse what is not signed; a run with the key signs what is there already."""
-    run = ("run", "mrpc", "--data", "sample:16", "--checkpoint", f"file:{tiny}", "--epochs", "1")
+    prepared(corner, asked := small(tiny))
+    run = as_typed(asked)
     public = {"GLUEFLOW_PUBLIC_KEY": str(keys[1])}
     corner.glueflow(*run)
     doors = {
