@@ -15,6 +15,7 @@ from tasks.core.errors import Damaged
 from tasks.core.gpus import enough
 from tasks.core.manifest import Manifest
 from tasks.core.plan import Plan, plan
+from tasks.core.process import prepare
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, StepName
 from tasks.encode import encode
@@ -43,6 +44,7 @@ def glue(run: GlueRun = GlueRun()) -> dict[str, Any]:  # noqa: B008  # frozen, a
     store_of(known).check()
     if not store_of(known).sizes(planned.step("finetune").folder):  # what is trained already needs no device
         enough(known, run.training.devices)
+        prepare(known)
     runs.begin(store_of(known), planned, known.lease)
     force: Collection[StepName] = run.force
     with metered(f"{run.task}-seed{run.seed}"):

@@ -49,9 +49,10 @@ def until(found: Callable[[], Found | None], seconds: float = 120) -> Found:
     raise AssertionError("what was waited for never came")
 
 
-def _command(process: psutil.Process) -> list[str]:
+def _called(process: psutil.Process) -> list[str]:
+    """Its name and command: what was forked is named by its step, what was started has it in its command."""
     try:
-        return process.cmdline()
+        return [process.name(), *process.cmdline()]
     except psutil.Error:  # it has just ended
         return []
 
@@ -61,8 +62,8 @@ def training(run: subprocess.Popen[str]) -> psutil.Process:
 
     def found() -> psutil.Process | None:
         assert run.poll() is None, run.communicate()
-        children = psutil.Process(run.pid).children()
-        return next((child for child in children if "finetune" in _command(child)), None)
+        family = psutil.Process(run.pid).children(recursive=True)
+        return next((child for child in family if "finetune" in _called(child)), None)
 
     return until(found)
 
@@ -158,11 +159,12 @@ def test_a_run_that_is_killed_takes_its_training_along_and_a_new_run_goes_on(
     corner: Corner, tiny: Path, undisturbed: Manifest
 ) -> None:
     run = start(corner, tiny)
-    child = training(run)
+    training(run)
     until(lambda: saved(corner) or None)
+    family = psutil.Process(run.pid).children(recursive=True)
     run.kill()
     run.communicate()
-    child.wait(timeout=30)
+    assert psutil.wait_procs(family, timeout=30)[1] == []
     steps = saved(corner)
     assert corner.keys("steps/finetune/") == corner.keys("models/") == set()
     again = start(corner, tiny)

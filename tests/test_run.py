@@ -1,7 +1,6 @@
 """The main job as a user runs it: what ends up in the bucket, in Prefect's API and on standard output."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +17,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import findings
 from infra.stack import Stack
 from tests.conftest import Corner, make_corner
+from tests.told import started, witnessed
 
 ROWS = "sample:64"
 STEPS = ["fetch", "encode", "finetune", "evaluate", "register"]
@@ -35,9 +35,15 @@ def arguments(tiny: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def first(user: Corner, arguments: list[str]) -> Any:
+def told(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the processes of the first run give their accounts."""
+    return tmp_path_factory.mktemp("first") / "told"
+
+
+@pytest.fixture(scope="module")
+def first(user: Corner, arguments: list[str], told: Path) -> Any:
     """The first run, whose traces most tests look at."""
-    return user.json("run", *arguments)
+    return user.json("run", *arguments, **witnessed(told))
 
 
 def task_runs(stack: Stack, flow_run: str) -> dict[str, TaskRun]:
@@ -68,6 +74,10 @@ def test_the_result_says_what_was_done(first: Any) -> None:
     assert first["model"]["name"] == "mrpc"
     assert first["model"]["version"] == 1
     assert first["model"]["uri"].endswith("/models/mrpc/versions/1")
+
+
+def test_what_steps_need_is_imported_by_one_process(first: Any, told: Path) -> None:
+    assert sorted(started(told)) == ["flows.cli", "tasks.steps", "tasks.steps.warm"]
 
 
 def test_the_bucket_holds_entries_and_a_plain_model_folder(user: Corner, first: Any) -> None:
@@ -123,11 +133,13 @@ def test_predictions_are_in_row_order_and_give_the_metrics(user: Corner, first: 
 
 
 def test_a_second_run_reuses_every_step_and_imports_nothing_heavy(
-    user: Corner, first: Any, arguments: list[str], stack: Stack
+    user: Corner, first: Any, arguments: list[str], stack: Stack, tmp_path: Path
 ) -> None:
     before = user.made()
     command = [sys.executable, "-X", "importtime", "-m", "flows.cli", "run", *arguments, "--json"]
-    found = subprocess.run(command, env={**os.environ, **user.environment}, capture_output=True, text=True, check=True)
+    environment = {**user.whole_environment(), **witnessed(tmp_path / "told")}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert started(tmp_path / "told") == ["flows.cli"]
     second = json.loads(found.stdout)
     assert {step["state"] for step in second["steps"]} == {"reused"}
     assert second["metrics"] == first["metrics"]

@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import IO, Any, Protocol
 
-from tasks.core import gpus, trackers
+from tasks.core import gpus, trackers, warm
 from tasks.core.errors import KINDS, GlueflowError, StepFailed
 from tasks.core.hold import scratch_folder
 from tasks.core.plan import PlannedStep
@@ -35,6 +35,7 @@ ERROR_LINES = 20
 LOOK = 1.0  # seconds between two looks at whether the caller lives
 TOGETHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")  # of processes that the caller is one of, not ours
 PATIENCE = 25.0  # seconds from SIGTERM to SIGKILL, within which a training saves and uploads its state
+Child = subprocess.Popen[str] | warm.Forked
 
 
 @dataclass(frozen=True)
@@ -102,11 +103,10 @@ def run_process(settings: Settings, request: Request, folder: Path, keeping: Kee
     """As `run_step`, for a request that is made already; what the child hands over goes to `keeping`."""
     gpus.enough(settings, request.devices)
     (folder / "request.json").write_text(json.dumps(asdict(request)))
-    command = [sys.executable, "-m", "tasks.steps", request.step, f"{folder}/request.json"]
-    environment = _environment(settings, str(folder), request)
+    own = _own(settings, folder, request)
     with gpus.held(settings, request.step, request.devices, request.run_name or request.step) as mine:
-        environment |= mine.environment
-        answer, status, errors = _run(command, str(folder), environment, keeping, mine.descriptors)
+        child = _started(request, folder, _shared(settings), own | mine.environment, mine.descriptors)
+        answer, status, errors = _run(child, keeping)
     if answer is None:
         failed = StepFailed(f"{request.step}: its process {_ending(status)}{': ' + errors[-1] if errors else ''}")
         failed.add_note("\n".join(errors))  # Prefect logs it with the traceback
@@ -117,24 +117,34 @@ def run_process(settings: Settings, request: Request, folder: Path, keeping: Kee
     return dict(answer["facts"])
 
 
-def _run(
-    command: list[str],
-    folder: str,
-    environment: dict[str, str],
-    keeping: Keeping | None,
-    inherited: tuple[int, ...],
-) -> tuple[dict[str, Any] | None, int, list[str]]:
-    """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
-    child = subprocess.Popen(
-        command,
+def prepare(settings: Settings) -> None:
+    """Begin to import what steps need, for who knows that they will be carried out here."""
+    warm.prepare(_shared(settings))
+
+
+def _started(
+    request: Request, folder: Path, shared: dict[str, str], own: dict[str, str], inherited: tuple[int, ...]
+) -> Child:
+    """Forked where that saves anything; credentials of S3 are kept out of what others are forked from."""
+    path = f"{folder}/request.json"
+    if request.step in warm.STEPS and request.devices == 1 and not any(name.startswith("AWS_") for name in own):
+        asked = {"step": request.step, "request": path, "folder": str(folder), "environment": own}
+        if child := warm.fork(asked, shared, inherited):
+            return child
+    return subprocess.Popen(
+        [sys.executable, "-m", "tasks.steps", request.step, path],
         cwd=folder,
-        env=environment,
+        env=shared | own,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         pass_fds=inherited,
     )
+
+
+def _run(child: Child, keeping: Keeping | None) -> tuple[dict[str, Any] | None, int, list[str]]:
+    """The result if there is one, the exit status and the last lines of standard error; reports progress on the way."""
     assert child.stdout is not None  # noqa: S101  # both are pipes
     assert child.stderr is not None  # noqa: S101  # as above
     tail: deque[str] = deque(maxlen=ERROR_LINES)
@@ -167,7 +177,7 @@ def _listen(lines: IO[str], keeper: Keeper | None) -> dict[str, Any] | None:
     return answer
 
 
-def _end(child: "subprocess.Popen[str]", lines: IO[str], keeping: Keeping | None) -> None:
+def _end(child: Child, lines: IO[str], keeping: Keeping | None) -> None:
     """Have the child end and keep what it still hands over, all within PATIENCE; a second signal ends that, too."""
     deadline = time.monotonic() + PATIENCE
     child.terminate()
@@ -184,18 +194,25 @@ def _end(child: "subprocess.Popen[str]", lines: IO[str], keeping: Keeping | None
         child.wait()
 
 
-def _environment(settings: Settings, folder: str, request: Request) -> dict[str, str]:
-    """The caller's environment; without credentials of S3 for a step that has no use for them."""
-    from_bucket = any(source.startswith("s3://") for source in request.sources.values())
-    environment = {name: value for name, value in os.environ.items() if from_bucket or not name.startswith("AWS_")}
+def _shared(settings: Settings) -> dict[str, str]:
+    """What the processes of all steps are told: the caller's environment, without credentials of S3."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     for name in TOGETHER:
         environment.pop(name, None)
-    environment |= {"TMPDIR": folder, "TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    environment |= trackers.environment(request.report_to, settings.home / "trackers", request.run_name)
+    environment |= {"TOKENIZERS_PARALLELISM": "true", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    environment.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")  # pyarrow's thread would prevent forks
     if settings.threads:
         environment |= {"OMP_NUM_THREADS": str(settings.threads), "RAYON_NUM_THREADS": str(settings.threads)}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root(), os.environ.get("PYTHONPATH")]))
     return environment
+
+
+def _own(settings: Settings, folder: Path, request: Request) -> dict[str, str]:
+    """What this step's process is told besides; credentials of S3 if it has a use for them."""
+    from_bucket = any(source.startswith("s3://") for source in request.sources.values())
+    own = {name: value for name, value in os.environ.items() if from_bucket and name.startswith("AWS_")}
+    own |= trackers.environment(request.report_to, settings.home / "trackers", request.run_name)
+    return own | {"TMPDIR": str(folder)}
 
 
 def leave_with(parent: int, last: Callable[[], None] = lambda: None) -> None:
