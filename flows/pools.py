@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from flows.services import PATIENT
 from tasks.core.errors import WrongRequest
 from tasks.core.specs import Frozen
 
@@ -70,5 +71,5 @@ def template(kind: str) -> dict[str, Any]:
 
 def job_variables(image: str, heartbeat: int) -> dict[str, Any]:
     """What deployments set of the template's variables; `heartbeat` in seconds."""
-    chosen: dict[str, Any] = {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(heartbeat)}}
+    chosen: dict[str, Any] = {"env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(heartbeat), **PATIENT}}
     return chosen | ({"image": image} if image else {})

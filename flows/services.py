@@ -12,11 +12,12 @@ from tasks.core.errors import Denied, Unavailable, WrongRequest
 from tasks.core.settings import Settings
 from tasks.core.store import Store, open_store
 
+PATIENT = {"PREFECT_CLIENT_MAX_RETRIES": "8"}  # with growing pauses: a server that is away for minutes costs no run
 PREFECT = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # the log is in the UI
     "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # else a screenful while the server is away for a moment
     "DO_NOT_TRACK": "1",  # else a notice of it is on the terminal
-    "PREFECT_CLIENT_MAX_RETRIES": "8",  # with growing pauses: a server that is away for minutes costs no run
+    **PATIENT,
 }
 LATER = "what was finished or saved stays, the same command goes on from there"
 

@@ -37,7 +37,7 @@ def test_a_pool_of_each_type_is_deployed_to(place: Place, kind: str) -> None:
     assert (pool.type, pool.base_job_template) == (kind, pools.template(kind))
     assert deployment.work_pool_name == place.name
     assert deployment.job_variables == {
-        "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60"},
+        "env": {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "60", "PREFECT_CLIENT_MAX_RETRIES": "8"},
         "image": "registry.example/ours:1",
     }
 
