@@ -155,7 +155,7 @@ class Corner:
         return Corner(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)
 
 
-def make_corner(stack: Stack, home: Path) -> Corner:
+def make_corner(stack: Stack, home: Path, kind: type[Corner] = Corner) -> Corner:
     prefix = f"test-{uuid4().hex[:12]}"
     environment = {
         "GLUEFLOW_HOME": str(home),
@@ -166,7 +166,7 @@ def make_corner(stack: Stack, home: Path) -> Corner:
         "AWS_REGION": "us-east-1",
         "PREFECT_API_URL": stack.api_url,
     }
-    return Corner(home, environment, prefix)
+    return kind(home, environment, prefix)
 
 
 @pytest.fixture

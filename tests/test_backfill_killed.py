@@ -67,7 +67,7 @@ def asked(corner: Corner, tiny: Path) -> list[str]:
     data = corner.home / "data"
     write(data / "2026-01-01", classic("mrpc", rows(glue_task("mrpc"), 200)))
     return [
-        *("--from", "2026-01-10", "--to", "2026-01-10", "--seeds", "1", "2", "3", "--epochs", "15"),
+        *("--from", "2026-01-10", "--to", "2026-01-10", "--seeds", "1", "2", "3", "--epochs", "30"),
         *("--data", f"file:{data}", "--checkpoints", f"file:{tiny}"),
     ]
 

@@ -13,14 +13,14 @@ from tasks.core.plan import plan
 from tasks.core.specs import GlueRun, Training
 from tests.conftest import Corner, make_corner
 from tests.finished import as_typed, prepared, small
-from tests.typed import refused
+from tests.typed import Here, refused
 
 STEPS = ["fetch", "encode", "finetune", "evaluate", "register"]
 
 
 @pytest.fixture(scope="module")
 def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
-    return make_corner(stack, tmp_path_factory.mktemp("user") / "home")
+    return make_corner(stack, tmp_path_factory.mktemp("user") / "home", Here)
 
 
 @pytest.fixture(scope="module")

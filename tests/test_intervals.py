@@ -9,7 +9,7 @@ from tasks.core.catalog import GLUE, glue_task
 from tasks.models import intervals as module
 from tasks.models.intervals import intervals, of_cells
 from tasks.models.metrics import collapsed, majority, scores
-from tests.conftest import some
+from tests.conftest import FULL, some
 
 PEERS = {
     "rte": sklearn_metrics.accuracy_score,
@@ -115,7 +115,7 @@ def test_intervals_hold_what_they_promise() -> None:
     three = (np.eye(3) * 0.7 + 0.1).ravel() / 3
     found["mnli accuracy"] = covered("mnli", "accuracy", three, draw)
     found["ax matthews"] = covered("ax", "matthews_correlation", (np.eye(3) * 0.25 + 0.25).ravel() / 3, draw)
-    found |= covered_pairs(draw)
+    found |= covered_pairs(draw, 1500 if FULL else 250)
     for what, share in found.items():
         print(f"{what:<44} {100 * share:.1f} %")
     assert all(0.93 <= share <= 0.97 for share in found.values()), found
@@ -131,13 +131,13 @@ def covered(name: str, metric: str, chances: np.ndarray, draw: np.random.Generat
     return float(np.mean([end is not None and end[0] <= true <= end[1] for end in ends]))
 
 
-def covered_pairs(draw: np.random.Generator, sets: int = 300) -> dict[str, float]:
+def covered_pairs(draw: np.random.Generator, rows: int, sets: int = 300) -> dict[str, float]:
     """Pairs from a normal law with correlation 0.85, of which Spearman's is 6/π·asin(0.425)."""
     true = {"pearson": 0.85, "spearmanr": 6 / np.pi * np.arcsin(0.85 / 2)}
     hits = dict.fromkeys(true, 0)
     for _ in range(sets):
-        one, noise = draw.normal(size=(2, 1500))
+        one, noise = draw.normal(size=(2, rows))
         for metric, correlation in module.CORRELATIONS.items():
-            ends = module.of_pairs(correlation(one, 0.85 * one + np.sqrt(1 - 0.85**2) * noise), 1500, draw, 999)
+            ends = module.of_pairs(correlation(one, 0.85 * one + np.sqrt(1 - 0.85**2) * noise), rows, draw, 999)
             hits[metric] += ends is not None and ends[0] <= true[metric] <= ends[1]
     return {f"stsb {metric}": count / sets for metric, count in hits.items()}

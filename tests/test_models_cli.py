@@ -13,7 +13,7 @@ from tasks.core import registry
 from tasks.core.registry import Version
 from tests.conftest import Corner, entered, make_corner
 from tests.finished import as_typed, prepared, small
-from tests.typed import refused
+from tests.typed import Here, refused
 
 ATTACHED = {"provenance.json", "README.md", "training.png", "confusion.png"}
 
@@ -21,7 +21,7 @@ ATTACHED = {"provenance.json", "README.md", "training.png", "confusion.png"}
 @pytest.fixture(scope="module")
 def user(stack: Stack, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Corner:
     """Two versions of mrpc, from two seeds."""
-    found = make_corner(stack, tmp_path_factory.mktemp("models") / "home")
+    found = make_corner(stack, tmp_path_factory.mktemp("models") / "home", Here)
     for seed in (1, 2):
         prepared(found, asked := small(tiny, seed=seed))
         found.glueflow(*as_typed(asked))

@@ -18,11 +18,12 @@ from tasks.core.specs import GlueRun
 from tests.conftest import Corner, make_corner
 from tests.finished import finished
 from tests.reported import EVIL, TRAINING, harmless, quiet, report
+from tests.typed import Here
 
 
 @pytest.fixture(scope="module")
 def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
-    return make_corner(stack, tmp_path_factory.mktemp("reports") / "home")
+    return make_corner(stack, tmp_path_factory.mktemp("reports") / "home", Here)
 
 
 @pytest.fixture(scope="module")
