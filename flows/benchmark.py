@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Mapping
-from functools import partial
 from threading import Event, Thread
 from typing import Annotated, Any
 
@@ -21,22 +20,14 @@ from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from flows.glue import summary
-from tasks.core import runs
-from tasks.core.ancestor import ancestor
-from tasks.core.artifact import find
+from flows.reused import reused
 from tasks.core.command import command
-from tasks.core.errors import GlueflowError
-from tasks.core.manifest import Manifest
-from tasks.core.plan import Plan, plan
 from tasks.core.process import root
 from tasks.core.progress import Progress, report, turn
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun
-from tasks.core.store import Store
 from tasks.core.suite import Suite, cells, title
 from tasks.policy import name_preemption, store_of
-from tasks.steps.register import missing
 
 PATIENCE = 40.0  # seconds that a run may take to end: its training saves its state within 25
 Row = dict[str, Any]
@@ -102,32 +93,6 @@ def outcome(request: GlueRun, future: PrefectFuture[Any]) -> Row:
         return found
     row = {"task": request.task, "seed": request.seed, "state": "failed", "kind": type(found).__name__}
     return {**row, "message": str(found) or state.message or "", "resume": command("run", request)}
-
-
-def reused(store: Store, request: GlueRun) -> Row | None:
-    """The run's result if every step of it is there and sound; it is then kept from the collector like any run's."""
-    planned = plan(request)
-    runs.begin(store, planned, settings().lease)
-    manifests = there(store, planned)
-    if manifests is None:
-        return None
-    steps = [{"name": step.step, "key": step.key, "state": "reused", "seconds": 0.0} for step in planned.steps]
-    return {**summary(planned, manifests), "steps": steps}
-
-
-def there(store: Store, planned: Plan) -> dict[str, Manifest] | None:
-    """The entries of a run by step, if every one of them is there and sound; writes nothing."""
-    try:
-        manifests = ancestor(store, planned)
-    except GlueflowError:
-        return None  # the run itself says so
-    for step in planned.steps:
-        check = partial(missing, store) if step.step == "register" else None
-        finding = find(store, step, {name: manifests[name] for name in step.inputs}, check)
-        if finding.manifest is None or finding.state != "sound":
-            return None
-        manifests[step.step] = finding.manifest
-    return manifests
 
 
 def carry_out(name: str, request: GlueRun, threads: int) -> Mapping[str, Any]:

@@ -1,19 +1,19 @@
 """One run, from a request to a registered model: plan, fetch, tokenize, fine-tune, evaluate, register."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 
+from flows.reused import summary
 from flows.shown import metered, show, tag
 from tasks.core import runs, trackers
 from tasks.core.ancestor import ancestor
 from tasks.core.artifact import Outcome
 from tasks.core.errors import Damaged
 from tasks.core.gpus import enough
-from tasks.core.manifest import Manifest
 from tasks.core.plan import Plan, plan
 from tasks.core.process import prepare
 from tasks.core.settings import settings
@@ -73,20 +73,3 @@ def _walk(planned: Plan, force: Collection[StepName]) -> dict[str, Any]:
         get_run_logger().warning("%s", suspicion)
     show(planned, result)
     return result
-
-
-def summary(planned: Plan, manifests: Mapping[str, Manifest]) -> dict[str, Any]:
-    """What a run whose steps are all there says of itself."""
-    facts = manifests["evaluate"].facts
-    return {
-        "task": planned.request.task,
-        "seed": planned.request.seed,
-        "data": planned.data.revision,
-        "checkpoint": planned.checkpoint.revision,
-        **{name: facts[name] for name in ("metrics", "intervals", "majority", "collapsed", "examples", "suspicions")},
-        "synthetic": manifests["fetch"].facts["synthetic"],
-        "data_report": manifests["fetch"].facts,
-        "rows": manifests["finetune"].facts["rows"],
-        "transfer": manifests["finetune"].identity["inputs"].get("transfer"),
-        "model": manifests["register"].facts,
-    }

@@ -127,8 +127,7 @@ def suite(
 
 def _rows(store: Store, asked: Suite) -> "tuple[list[dict[str, Any]], list[Mapping[str, Manifest]]]":
     """What is there of each run of the suite, and the entries of those that are whole."""
-    from flows.benchmark import there
-    from flows.glue import summary
+    from flows.reused import summary, there
     from tasks.core.plan import plan
 
     rows: list[dict[str, Any]] = []

@@ -1,18 +1,22 @@
 """`glueflow run` and `glueflow plan`: one request carried out, or looked at without building anything."""
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from flows import findings, report, screen, services
 from flows.preview import preview
+from flows.recorded import recorded
+from flows.reused import reused
 from flows.screen import Json
-from tasks.core import catalog
+from tasks.core import catalog, trackers
 from tasks.core.command import command
+from tasks.core.errors import GlueflowError, Preempted
 from tasks.core.plan import plan as planned
 from tasks.core.settings import settings
 from tasks.core.specs import GlueRun, RunOptions, Training
+from tasks.core.store import open_store
 
 Task = Annotated[catalog.Task, Parameter(help="GLUE configuration, or own for data with columns of your own.")]
 Options = Annotated[RunOptions, Parameter(name="*")]
@@ -25,10 +29,9 @@ def run(
 ) -> None:
     """Fetch, tokenize, fine-tune, evaluate and register; steps that are there already are reused."""
     request = _request(task, options, training)
-    with services.prefect(settings()) as ui, screen.progress():
-        from flows.glue import glue
-
-        result = glue(request)
+    ui = services.server(settings())
+    with screen.progress():
+        result = _reused(request) or _carried_out(request)
     if as_json:
         return screen.print_json(result)
     model = result["model"]
@@ -53,6 +56,27 @@ def plan(
     shown = [{**step, "reason": step["reason"].replace("), ", "),\n")} for step in result["steps"]]  # one a line
     screen.table(f"{task} from {request.data}", shown, ("name", "key", "state", "reason"))
     return screen.say(f"next: {command('run', request)}")
+
+
+def _reused(request: GlueRun) -> dict[str, Any] | None:
+    """The run if every step of it is there, shown in the UI; what is wrong with it is said by the flow, where it is
+    seen there too."""
+    known = settings()
+    try:
+        trackers.named(known)
+        result = reused(open_store(known), request)
+    except Preempted:
+        raise
+    except GlueflowError:
+        return None
+    return result if result and recorded(services.api(known), request, result) else None
+
+
+def _carried_out(request: GlueRun) -> dict[str, Any]:
+    with services.prefect(settings()):
+        from flows.glue import glue
+
+        return glue(request)
 
 
 def _request(task: catalog.Task, options: RunOptions, training: Training) -> GlueRun:

@@ -40,6 +40,11 @@ def server(known: Settings) -> str:
     return running.ui_url
 
 
+def api(known: Settings) -> str:
+    """The address of Prefect's API, once `server` has seen to it."""
+    return known.api_url or os.environ["PREFECT_API_URL"]
+
+
 @contextmanager
 def prefect(known: Settings) -> Iterator[str]:
     """Within the block a flow may be imported and run: store and server answer, and Prefect keeps quiet. Yields the
@@ -50,7 +55,7 @@ def prefect(known: Settings) -> Iterator[str]:
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     try:
-        with temporary_settings({PREFECT_API_URL: known.api_url or os.environ["PREFECT_API_URL"]}):
+        with temporary_settings({PREFECT_API_URL: api(known)}):
             yield ui  # so too if Prefect was imported before its server was started
     except HTTPError as error:
         if isinstance(error, HTTPStatusError) and error.response.status_code in (401, 403):

@@ -18,6 +18,7 @@ from uuid import UUID
 
 from prefect.runtime import flow_run
 
+from flows.recorded import tags
 from tasks.core.plan import Plan
 from tasks.core.progress import BESIDE, Progress, also_listening
 from tasks.core.specs import GlueRun
@@ -85,14 +86,6 @@ def tag(request: GlueRun) -> None:
 
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, tags=sorted({*flow_run.tags, *tags(request)}))
-
-
-def tags(request: GlueRun) -> tuple[str, ...]:
-    """Task, where the data is from, and the checkpoint without its folder, scheme and revision."""
-    source = request.data.partition(":")[0]
-    checkpoint = request.checkpoint.partition(":")[2].partition("@")[0].rstrip("/")
-    name = checkpoint.removeprefix("//") if request.checkpoint.startswith("hf:") else checkpoint.rpartition("/")[2]
-    return f"task:{request.task}", f"data:{source}", f"checkpoint:{name}"
 
 
 def show(planned: Plan, result: Mapping[str, Any]) -> None:

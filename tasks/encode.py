@@ -8,6 +8,6 @@ from tasks.core.plan import PlannedStep
 from tasks.policy import Inputs, perform, step_options
 
 
-@task(**step_options("tokenize"))
+@task(**step_options("encode"))
 def encode(step: PlannedStep, inputs: Inputs, force: bool = False) -> State[Outcome]:
     return perform(step, inputs, force)

@@ -18,7 +18,7 @@ from tasks.core.settings import settings
 from tasks.policy import Inputs, perform, step_options, store_of
 
 
-@task(**step_options("fine-tune"))
+@task(**step_options("finetune"))
 def finetune(step: PlannedStep, inputs: Inputs, force: bool = False) -> State[Outcome]:
     known = settings()
     store = store_of(known)

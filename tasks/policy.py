@@ -24,6 +24,7 @@ from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
 from tasks.core.process import run_step
 from tasks.core.settings import Settings, settings
+from tasks.core.specs import LABELS
 from tasks.core.store import Store, open_store
 
 Inputs = Mapping[str, Manifest]
@@ -35,10 +36,10 @@ logging.getLogger("tasks").addHandler(_to_ui)  # what any of our modules says wi
 
 def step_options(name: str) -> dict[str, Any]:
     """The task's options: growing delays between tries, and no second try at what cannot succeed."""
-    known = settings()
+    known, label = settings(), LABELS.get(name, name)
     return {
-        "name": name,
-        "task_run_name": name,
+        "name": label,
+        "task_run_name": label,
         "retries": known.retries,
         "retry_delay_seconds": [known.retry_delay * 2**attempt for attempt in range(known.retries)],
         "retry_condition_fn": may_pass,

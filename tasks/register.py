@@ -9,17 +9,18 @@ from prefect.context import FlowRunContext
 from tasks.core.artifact import Outcome
 from tasks.core.origin import started
 from tasks.core.plan import PlannedStep
+from tasks.core.registration import lacking
 from tasks.core.settings import settings
 from tasks.policy import Inputs, perform, step_options, store_of
 
 
 @task(**step_options("register"))
 def register(step: PlannedStep, inputs: Inputs, force: bool = False) -> State[Outcome]:
-    from tasks.steps.register import missing, run
+    from tasks.steps.register import run
 
     store, key = store_of(settings()), settings().signing_key
     build = partial(run, store, step, inputs, started=_started(), key=key)
-    return perform(step, inputs, force, build, partial(missing, store, key=key))
+    return perform(step, inputs, force, build, partial(lacking, store, key=key))
 
 
 def _started() -> dict[str, str]:

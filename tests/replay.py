@@ -19,6 +19,7 @@ from tasks.core import registry
 from tasks.core.artifact import Folders, Outcome, get_or_build
 from tasks.core.manifest import Manifest, parse
 from tasks.core.plan import PlannedStep
+from tasks.core.registration import lacking
 from tasks.core.settings import Settings
 from tasks.core.specs import EncodeSpec, EvaluateSpec, FetchSpec, FinetuneSpec, RegisterSpec, Training
 from tasks.core.store import Store, object_key
@@ -73,7 +74,7 @@ class Replay:
         done: dict[str, Outcome] = {}
         for step in self.planned:
             inputs = {name: done[name].manifest for name in step.inputs}
-            check = partial(register.missing, self.store) if step.step == "register" else None
+            check = partial(lacking, self.store) if step.step == "register" else None
             known = Settings(home=self.home / step.step, lease=self.lease)
             build = partial(self.build, step, inputs)
             done[step.step] = get_or_build(self.store, known, step, inputs, build, check=check)

@@ -82,7 +82,7 @@ class Entries:
         return Settings(home=home)
 
     def check(self, step: str) -> Any:
-        return partial(register.missing, self.store) if step == "register" else None
+        return partial(registration.lacking, self.store) if step == "register" else None
 
     def read(self, step: str) -> str | None:
         """What a reader on an empty disk finds wrong with the entry, or None."""

@@ -16,15 +16,17 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from tasks.core import history
+from tasks.core import history, signing
 from tasks.core.errors import BadData, Unavailable, WrongRequest
 from tasks.core.files import FileEntry, content_digest
+from tasks.core.manifest import Manifest
 from tasks.core.moving import Bytes
-from tasks.core.registry import MANIFEST, REGISTRABLE, Version, load, present
+from tasks.core.registry import MANIFEST, REGISTRABLE, Version, load, missing, present
 from tasks.core.store import Absent, Store
 
 
@@ -139,3 +141,13 @@ def _settle(store: Store, key: str, body: bytes) -> None:
     """Create what the claim says; anything else that is there is damage, for all who complete it write the same."""
     if not store.create(key, body):
         store.put(key, body)
+
+
+def lacking(store: Store, manifest: Manifest, key: Path | None = None) -> str | None:
+    """What the registered version lacks, or None; a step is only reused while its version is whole, and signed if
+    there is a key to sign it."""
+    name, number = manifest.facts["name"], manifest.facts["version"]
+    if wrong := missing(store, name, number):
+        return wrong
+    signed = not key or store.get(f"models/{name}/versions/{number}/{signing.SIGNATURE}")
+    return None if signed else f"{name}@{number} is not signed"

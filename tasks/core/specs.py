@@ -15,6 +15,7 @@ from tasks.core.form import form, only_if
 
 StepName = Literal["fetch", "encode", "finetune", "evaluate", "register", "answer"]
 STEPS: tuple[StepName, ...] = get_args(StepName)
+LABELS = {"encode": "tokenize", "finetune": "fine-tune"}  # what Prefect's UI calls a step, where it is not its name
 Format = Literal["csv", "jsonl", "parquet"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Precision = Literal["auto", "float32", "bfloat16"]

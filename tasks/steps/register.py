@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tasks.core import origin, provenance, registry, signing, verify
+from tasks.core import origin, provenance, signing, verify
 from tasks.core.artifact import Folders, set_aside
 from tasks.core.manifest import Manifest
 from tasks.core.plan import PlannedStep
@@ -84,13 +84,3 @@ def check(store: Store, *entries: Manifest) -> None:
     if wrong := verify.verify(store, [verify.holding(entry) for entry in entries]):
         entry = next(entry for entry in entries if entry.folder == wrong[0].folder)
         raise set_aside(store, entry, wrong[0].reason)
-
-
-def missing(store: Store, manifest: Manifest, key: Path | None = None) -> str | None:
-    """What the registered version lacks, or None; a step is only reused while its version is whole, and signed if
-    there is a key to sign it."""
-    name, number = manifest.facts["name"], manifest.facts["version"]
-    if wrong := registry.missing(store, name, number):
-        return wrong
-    signed = not key or store.get(f"models/{name}/versions/{number}/{signing.SIGNATURE}")
-    return None if signed else f"{name}@{number} is not signed"
