@@ -35,6 +35,7 @@ ERROR_LINES = 20
 LOOK = 1.0  # seconds between two looks at whether the caller lives
 TOGETHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")  # of processes that the caller is one of, not ours
 PATIENCE = 25.0  # seconds from SIGTERM to SIGKILL, within which a training saves and uploads its state
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**30)}  # bytes; of glibc
 Child = subprocess.Popen[str] | warm.Forked
 
 
@@ -203,6 +204,7 @@ def _shared(settings: Settings) -> dict[str, str]:
     environment.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")  # pyarrow's thread would prevent forks
     if settings.threads:
         environment |= {"OMP_NUM_THREADS": str(settings.threads), "RAYON_NUM_THREADS": str(settings.threads)}
+    environment = ALLOCATOR | environment  # what one batch freed is there for the next, and not cleared once more
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [root(), os.environ.get("PYTHONPATH")]))
     return environment
 
