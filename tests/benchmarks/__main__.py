@@ -1,4 +1,4 @@
-"""Run every benchmark and write the table: `python -m tests.benchmarks`."""
+"""Run every benchmark, print each row as it is measured, and write the table: `python -m tests.benchmarks`."""
 
 import os
 import platform
@@ -15,19 +15,26 @@ LIBRARIES = ("datasets", "prefect", "tokenizers", "torch", "transformers")
 
 
 def main() -> None:
-    rows = [row for work in WORK for row in work.measure()]
+    rows: list[Row] = []
+    for work in WORK:
+        for row in work.measure():
+            print(row.line(), flush=True)
+            rows.append(row)
+    RESULTS.write_text(text(rows, memory.measure()))
+
+
+def text(rows: list[Row], peaks: list[str]) -> str:
+    """The file that README quotes."""
     here = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     used = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    head = [
+    lines = [
         f"Measured {datetime.now(UTC):%Y-%m-%d} on {here}; {used}. Runs in turn; median (minimum–maximum).",
-        "",
-        "| work | glueflow | peer | peer's time / ours |",
-        "|---|---|---|---|",
+        *("", "| work | glueflow | peer | peer's time / ours |", "|---|---|---|---|"),
+        *map(Row.line, rows),
+        *("", "| step on MRPC | peak memory of its process |", "|---|---|"),
+        *peaks,
     ]
-    peaks = ["", "| step on MRPC | peak memory of its process |", "|---|---|", *memory.measure()]
-    text = "\n".join([*head, *map(Row.line, rows), *peaks]) + "\n"
-    RESULTS.write_text(text)
-    print(text)
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
