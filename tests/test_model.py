@@ -233,7 +233,7 @@ def explore(examples: int, steps: int, client: type[Client] = Client, **options:
 
 
 def test_every_interleaving_leaves_whole_entries_and_converges() -> None:
-    happened = explore(examples=60, steps=16)
+    happened = explore(examples=100, steps=16)
     disturbed = ("crash before", "crash", "fail", "lost", "sleep", "taken over", "too late")
     assert min(happened[what] for what in (*disturbed, "flip", "truncate", "remove")) > 10
 
