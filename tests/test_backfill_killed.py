@@ -24,7 +24,7 @@ from tests.test_process import saved, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 OFTEN = {"GLUEFLOW_SAVE_EVERY": "0.01", "GLUEFLOW_SAVE_SHARE": "1", "GLUEFLOW_LEASE": "2"}
-WAY = ("--at-once", "2", "--lost-after", "45")
+WAY = ("--at-once", "2", "--lost-after", "90")
 DYING = """
 import os
 import signal
@@ -44,7 +44,7 @@ def glue(run: dict) -> None:
     if run["seed"] == 3:  # at work for longer than a slot may be silent
         step = plan(GlueRun.model_validate(run)).step("finetune")
         with exclusive(open_store(settings()), step.lease, 2, lambda: False):
-            time.sleep(60)
+            time.sleep(90)
 
 if __name__ == "__main__":  # each run imports this file
     glue.serve(name="slots", limit=3)
