@@ -95,10 +95,11 @@ class Place:
         finally:
             worker.send_signal(signal.SIGINT)
             try:
-                worker.wait(60)
+                worker.wait(120)
             except subprocess.TimeoutExpired:  # Prefect's worker may wait longer for its connections
                 worker.kill()
                 worker.wait()
+            print((self.corner.home / "worker.log").read_text()[-4000:])  # shown if the test fails
 
     def worker(self, **environment: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
         return self.working("prefect", "worker", "start", "--pool", self.name, **environment)

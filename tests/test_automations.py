@@ -176,4 +176,4 @@ def test_a_schedule_starts_a_run_on_a_laptop(place: Place, request: pytest.Fixtu
     assert starter(place) == "schedule"
     assert f'"deployment": "glue/{place.name}"' in (place.corner.home / "worker.log").read_text()
     with place.asking() as client:
-        until(lambda: client.read_deployment_by_name(f"glue/{place.name}").paused or None, 30)
+        until(lambda: client.read_deployment_by_name(f"glue/{place.name}").paused or None, 90)
