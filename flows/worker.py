@@ -14,7 +14,7 @@ from abc import ABC
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 import anyio
@@ -32,8 +32,13 @@ class Worker(ProcessWorker, ABC):  # abstract, or Prefect would list it in the p
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.told = anyio.Event()
+        self.told, self._ready = anyio.Event(), anyio.Event()
         self._asking = anyio.Lock()
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._ready.set()
+        return self
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         async with self._asking:
@@ -71,6 +76,8 @@ class Worker(ProcessWorker, ABC):  # abstract, or Prefect would list it in the p
     async def done(self) -> None:
         """Wait until it is told to end and has no runs."""
         await self.told.wait()
+        with anyio.move_on_after(BEGINNING):
+            await self._ready.wait()  # cut off while it connects, Prefect's own worker fails
         async with self._asking:  # what it was asking for is counted then, and it asks for no more
             while self.is_setup and self.limiter.borrowed_tokens:
                 await anyio.sleep(LOOK)

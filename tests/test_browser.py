@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
 from prefect.exceptions import ObjectNotFound
@@ -68,7 +68,8 @@ def deployment(place: Place, name: str) -> str | None:
 def page(stack: Stack) -> Iterator[Page]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 900}, base_url=stack.ui_url)
+        size = {"width": 1200, "height": 900}
+        page = browser.new_page(viewport=size, base_url=stack.ui_url, reduced_motion="reduce")  # else lists slide away
         page.set_default_timeout(60_000)
         yield page
         browser.close()
@@ -91,7 +92,7 @@ def field(page: Page, title: str) -> Locator:
 
 def choose(page: Page, title: str, option: str) -> None:
     page.get_by_label(f"Select {title}", exact=True).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    page.get_by_role("option", name=option, exact=True).dispatch_event("click")  # wherever it is sliding
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class Seen:
 
 def watch(page: Page, place: Place) -> Seen:
     """From the message that a run was made, by way of its artifacts, to its page."""
-    page.get_by_role("link", name="View run").click()
+    try:
+        page.get_by_role("link", name="View run").click(timeout=20_000)
+    except Error:  # the message goes by itself; the run is in the deployment's list
+        page.locator("a[href*='flow-run/']").first.click()
     expect(page.get_by_text("Completed", exact=True).first).to_be_visible(timeout=PATIENCE)
     with place.asking() as client:
         run = client.read_flow_run(UUID(page.url.rpartition("/")[2].partition("?")[0]))
