@@ -1,8 +1,7 @@
 """What was asked: the request of a person, and the frozen spec of each step that follows from it.
 
-`GlueRun` is one model for the Prefect form, the command line's flags and a backfill's slot; titles, units, bounds and
-choices live on its fields. A step's spec holds its identity and nothing else: what only decides where and how fast the
-step runs (device, batch of evaluation, folders) is in `Settings` and cannot reach a key.
+`GlueRun` is one model for Prefect's form, the flags and a backfill's slot; titles, bounds and choices live on its
+fields. A step's spec holds its identity alone: where and how fast it runs is in `Settings` and cannot reach a key.
 """
 
 from datetime import date
