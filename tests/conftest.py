@@ -152,7 +152,7 @@ class Corner:
 
     def another_machine(self, home: Path) -> "Corner":
         """The same bucket seen from an empty disk."""
-        return Corner(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)
+        return type(self)(home, {**self.environment, "GLUEFLOW_HOME": str(home)}, self.prefix)
 
 
 def make_corner(stack: Stack, home: Path, kind: type[Corner] = Corner) -> Corner:
@@ -172,6 +172,14 @@ def make_corner(stack: Stack, home: Path, kind: type[Corner] = Corner) -> Corner
 @pytest.fixture
 def corner(stack: Stack, tmp_path: Path) -> Corner:
     return make_corner(stack, tmp_path / "home")
+
+
+@pytest.fixture
+def here(stack: Stack, tmp_path: Path) -> Corner:
+    """A corner whose commands are carried out in this process."""
+    from tests.typed import Here
+
+    return make_corner(stack, tmp_path / "home", Here)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from tests.conftest import ROOT, Corner, make_corner
 from tests.finished import prepared, small
 from tests.test_leaderboard import LAYOUT, read
 from tests.test_run import task_runs
-from tests.typed import refused
+from tests.typed import Here, refused
 
 WAIT = 400.0  # seconds, on a busy machine
 pytestmark = pytest.mark.timeout(900)
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(900)
 
 @pytest.fixture(scope="module")
 def user(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Corner:
-    return make_corner(stack, tmp_path_factory.mktemp("suite") / "home")
+    return make_corner(stack, tmp_path_factory.mktemp("suite") / "home", Here)
 
 
 @pytest.fixture(scope="module")

@@ -123,13 +123,13 @@ def test_real_glue_has_the_duplicates_that_it_is_known_for(glue_data: Path, tmp_
     assert odd(report, "duplicate")["train",]["count"] == sum(seen.values()) - len(seen) > 0
 
 
-def test_a_run_shows_what_is_odd(corner: Corner, tiny: Path, tmp_path: Path) -> None:
+def test_a_run_shows_what_is_odd(here: Corner, tiny: Path, tmp_path: Path) -> None:
     train = [*rows(MRPC, 12), rows(MRPC, 12)[0]]
-    prepared(corner, asked := small(tiny, data=write(tmp_path / "glue", classic("mrpc", train))))
-    shown = corner.glueflow(*as_typed(asked)).stdout
+    prepared(here, asked := small(tiny, data=write(tmp_path / "glue", classic("mrpc", train))))
+    shown = here.glueflow(*as_typed(asked)).stdout
     assert "data: train: 1 × duplicate (idx 0 and 12)" in shown
     assert "data: not the rows of official GLUE: train 13, validation 8, test 8" in shown
-    again = corner.json(*as_typed(asked))
+    again = here.json(*as_typed(asked))
     assert again["data_report"]["odd"][0]["examples"] == [[0, 12]]
-    entry = next(key for key in corner.keys("steps/fetch/") if key.endswith("report.json"))
-    assert json.loads(corner.store.get(entry) or b"")["task"] == "mrpc"
+    entry = next(key for key in here.keys("steps/fetch/") if key.endswith("report.json"))
+    assert json.loads(here.store.get(entry) or b"")["task"] == "mrpc"

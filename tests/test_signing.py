@@ -113,12 +113,12 @@ def test_a_key_that_is_none(corner: Corner, tmp_path: Path, body: bytes | None) 
         signing.check(corner.store, found, key)
 
 
-def test_a_run_signs_and_every_door_asks(corner: Corner, tiny: Path, tmp_path: Path, keys: tuple[Path, Path]) -> None:
+def test_a_run_signs_and_every_door_asks(here: Corner, tiny: Path, tmp_path: Path, keys: tuple[Path, Path]) -> None:
     """Predict, pull, promote and verify refuse what is not signed; a run with the key signs what is there already."""
-    prepared(corner, asked := small(tiny))
+    prepared(here, asked := small(tiny))
     run = as_typed(asked)
     public = {"GLUEFLOW_PUBLIC_KEY": str(keys[1])}
-    corner.glueflow(*run)
+    here.glueflow(*run)
     doors = {
         ("predict", "mrpc", "He ate.", "He slept."): 2,
         ("models", "pull", "mrpc", str(tmp_path / "pulled")): 2,
@@ -126,10 +126,10 @@ def test_a_run_signs_and_every_door_asks(corner: Corner, tiny: Path, tmp_path: P
         ("models", "verify"): 1,
     }
     for door, status in doors.items():
-        found = corner.glueflow(*door, status=status, **public)
+        found = here.glueflow(*door, status=status, **public)
         assert "has no signature" in found.stdout + found.stderr
-    assert not corner.keys("models/mrpc/history/")
-    again = corner.json(*run, GLUEFLOW_SIGNING_KEY=str(keys[0]))
+    assert not here.keys("models/mrpc/history/")
+    again = here.json(*run, GLUEFLOW_SIGNING_KEY=str(keys[0]))
     assert again["model"]["version"] == 1
     for door in [door for door in doors if "predict" not in door and "pull" not in door]:
-        corner.glueflow(*door, **public)
+        here.glueflow(*door, **public)

@@ -1,18 +1,27 @@
-"""A command carried out in this process: as good as one of its own if it is refused, or looks at what is there."""
+"""A command carried out in this process: as good as one of its own, but for how a process begins and ends."""
 
 import io
 import shlex
 import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.cli import main
+from tasks.core import process, warm
 from tasks.core import settings as settings_module
+from tasks.core.process import Keeping, Request
+from tasks.core.progress import listening
+from tasks.core.settings import Settings
+from tasks.core.specs import SPECS
+from tasks.steps import batch
 from tests.conftest import Corner
 
 
@@ -54,14 +63,32 @@ def refusal(home: Path, *arguments: str) -> str:
 
 
 class Here(Corner):
-    """A user's machine whose commands about what is there are carried out in this process."""
+    """A user's machine whose commands, and the steps of their runs, are carried out in this process."""
 
     def glueflow(self, *arguments: str, status: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-        if arguments[0] not in ("cache", "models", "report"):
-            return super().glueflow(*arguments, status=status, **environment)
-        with temporary_settings({PREFECT_API_URL: self.environment["PREFECT_API_URL"]}):
+        with temporary_settings({PREFECT_API_URL: self.environment["PREFECT_API_URL"]}), steps_here():
             found = subprocess.CompletedProcess(
                 arguments, *carried_out(*arguments, **{**self.environment, **environment})
             )
         assert found.returncode == status, f"{arguments} ended with {found.returncode}:\n{found.stdout}\n{found.stderr}"
         return found
+
+
+@contextmanager
+def steps_here() -> Iterator[None]:
+    """Within the block steps have no processes of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(warm, "prepare", lambda _: None)
+        for module in (process, batch):
+            patch.setattr(module, "run_process", _work)
+        yield
+
+
+def _work(_known: Settings, request: Request, _folder: Path, keeping: Keeping | None) -> dict[str, Any]:
+    """What a step's process does, and what its caller does with what it hands over."""
+    work = import_module(f"tasks.steps.{request.step}").run
+    with listening(lambda _: None, keeping and keeping.offer):
+        facts = work(SPECS[request.step].model_validate(request.spec), request)
+    if keeping:
+        keeping.close()
+    return dict(facts)
