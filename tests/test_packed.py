@@ -1,5 +1,7 @@
 """The packed path computes what transformers computes, and trains as transformers' Trainer trains."""
 
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,10 @@ from transformers import (
 
 from tasks.models.checkpoint import load_tokenizer
 from tasks.models.dropout import Dropout, drop, drop_and_add
+from tasks.models.forward import batches_for, logits_of
 from tasks.models.packed import pack, why_plain
 from tasks.models.packed_trainer import PackedTrainer
-from tasks.models.stream import Rows, stream
+from tasks.models.stream import Row, Rows, stream
 from tests.test_training import run
 
 VOCABULARY = 300
@@ -193,3 +196,28 @@ def test_a_family_without_the_path_is_trained_by_trainer_as_it_is_and_says_so(ti
     assert facts["evaluate"]["metrics"]["f1"] == pytest.approx(best, abs=1e-9)
     assert why_plain(bert()) == ""
     assert why_plain(bert(hidden_act="relu")) == "no packed path for the activation relu"
+
+
+def test_logits_are_made_in_as_many_threads_as_torch_has_and_are_the_same_in_each() -> None:
+    model, table, before = bert().eval(), rows([9, 30, 4, 17, 17, 6, 25, 12, 3, 21]), torch.get_num_threads()
+    collate, _ = batches_for(model, pad=0)
+    seen: set[int] = set()
+
+    def watched(some: Sequence[Row]) -> dict[str, Any]:
+        seen.add(threading.get_ident())
+        time.sleep(0.05)  # so that no thread does all
+        return collate(some)
+
+    found = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            seen.clear()
+            found.append(logits_of(model, watched, table, batch_size=2))
+            assert (len(seen), torch.get_num_threads()) == (threads, threads)
+    finally:
+        torch.set_num_threads(before)
+    with torch.no_grad():
+        wanted = model(**stream([Rows(table)[row] for row in range(len(table))])).logits
+    np.testing.assert_allclose(found[0], wanted, atol=1e-5)
+    np.testing.assert_array_equal(found[0], found[1])

@@ -4,7 +4,9 @@ collate, reason = batches_for(model, pad=0)    # reason "" says packed; a third 
 logits_of(model, collate, table, batch_size=64, what="evaluate validation")  ->  [[-0.3, 1.2], …], in row order
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -36,17 +38,38 @@ def logits_of(model: PreTrainedModel, collate: Collate, encoded: pa.Table, batch
     """Logits `(rows, labels)` in row order. Batches are made of rows of like length, so that little is padded."""
     rows = Rows(encoded)
     order = np.argsort(-rows.lengths, kind="stable")
-    logits = np.empty((len(order), model.config.num_labels), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            some = order[start : start + batch_size]
-            batch = collate([rows[row] for row in some])
-            del batch["labels"]
-            on_device = {name: to_device(value, model.device) for name, value in batch.items()}
-            logits[some] = model(**on_device).logits.float().cpu().numpy()
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+    @torch.inference_mode()
+    def one(some: NDArray[np.int64]) -> Logits:
+        batch = collate([rows[row] for row in some])
+        del batch["labels"]
+        on_device = {name: to_device(value, model.device) for name, value in batch.items()}
+        return model(**on_device).logits.float().cpu().numpy()  # type: ignore[no-any-return]  # a model's output is Any
+
+    logits, done = np.empty((len(order), model.config.num_labels), np.float32), 0
+    with side_by_side(len(batches) if model.device.type == "cpu" else 1) as each:
+        for some, found in zip(batches, each(one, batches), strict=True):
+            logits[some] = found
+            done += len(some)
             if what:
-                report(Progress(what, start + len(some), len(order), "rows"))
+                report(Progress(what, done, len(order), "rows"))
     return logits
+
+
+@contextmanager
+def side_by_side(pieces: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A `map` in as many threads as torch has, one for each piece: all the way, where a product alone is shared out
+    and what lies between waits. With one piece, or one thread, the `map` of Python."""
+    threads = torch.get_num_threads()
+    if min(pieces, threads) < 2:
+        yield map
+        return
+    try:
+        with ThreadPoolExecutor(min(pieces, threads), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield pool.map
+    finally:
+        torch.set_num_threads(threads)  # some libraries' threads are counted for the process
 
 
 def to_device(value: Any, place: torch.device) -> Any:
