@@ -142,13 +142,17 @@ class Client:
 
         self._ask("GetObject", key, download)
 
-    def copy(self, source: dict[str, str], bucket: str, key: str, Callback: Any = None) -> None:
+    def copy_object(self, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:
         def copy() -> None:
-            if source["Key"] not in self.bucket.objects:
-                raise refusal("HeadObject", "404", 404)
-            self.bucket.put(key, self.bucket.objects[source["Key"]], source["Key"] in self.bucket.damaged)
+            source = CopySource["Key"]
+            if source not in self.bucket.objects:
+                raise refusal("CopyObject", "NoSuchKey", 404, NoSuchKey)
+            self.bucket.put(Key, self.bucket.objects[source], source in self.bucket.damaged)
 
-        self._ask("CopyObject", key, copy)
+        self._ask("CopyObject", Key, copy)
+
+    def copy(self, source: dict[str, str], bucket: str, key: str, Callback: Any = None) -> None:
+        self.copy_object(bucket, key, source)
 
     def get_paginator(self, operation: str) -> "Client":
         assert operation == "list_objects_v2"
@@ -186,8 +190,8 @@ class FilesLast(Client):
             return {}
         return super().put_object(Bucket, Key, Body, **options) | self.written(Key)
 
-    def copy(self, source: dict[str, str], bucket: str, key: str, Callback: Any = None) -> None:
-        self.late.append(partial(super().copy, source, bucket, key))
+    def copy_object(self, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:
+        self.late.append(partial(super().copy_object, Bucket, Key, CopySource))
 
     def written(self, key: str) -> dict[str, Any]:
         while self.late and key.endswith("/manifest.json"):

@@ -103,6 +103,14 @@ def test_a_version_that_lost_a_file_is_mended_under_its_number(corner: Corner, t
     assert registry.missing(corner.store, "mrpc", 1) is None
 
 
+def test_a_claim_of_what_is_gone_is_named(corner: Corner, tmp_path: Path) -> None:
+    lost = source(corner, tmp_path, "lost")
+    corner.store.delete(lost.sources["model.safetensors"])
+    with pytest.raises(BadData, match=r"claims/1\.json is to hold is gone"):
+        commit(corner.store, "mrpc", lost, NOW)
+    assert registry.versions(corner.store, "mrpc") == []
+
+
 def test_references(corner: Corner, tmp_path: Path) -> None:
     for name in ("a", "b"):
         register(corner, tmp_path / name, name)

@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from tasks.core.errors import CommitUnknown, Denied, GlueflowError, Unavailable, WrongRequest
+from tasks.core.store import Absent
 from tests.conftest import Corner
 
 
@@ -32,17 +33,20 @@ def test_creating_the_same_again_is_no_conflict(corner: Corner) -> None:
     assert not corner.store.create("key", b"other")
 
 
-def test_upload_download_copy_list_and_delete(corner: Corner, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [None, 100_000])
+def test_upload_download_copy_list_and_delete(corner: Corner, tmp_path: Path, size: int | None) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"x" * 100_000)
     corner.store.upload(path, "a/b/file", hashlib.sha256(path.read_bytes()).hexdigest())
-    corner.store.copy("a/b/file", "a/c/file")
+    corner.store.copy("a/b/file", "a/c/file", size)
     corner.store.download("a/c/file", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == path.read_bytes()
     assert corner.store.sizes("a/") == {"a/b/file": 100_000, "a/c/file": 100_000}
     assert corner.store.folders("a/") == ["b", "c"]
     corner.store.delete("a/b/file")
     assert corner.store.get("a/b/file") is None
+    with pytest.raises(Absent, match="a/b/file"):
+        corner.store.copy("a/b/file", "a/c/file", size)
 
 
 def test_bytes_that_differ_from_their_digest_are_not_stored(corner: Corner, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def complete(store: Store, version: Version) -> None:
         if there.get(target) != file.size:
             source = version.sources[f"evidence/{file.path}" if target.startswith(proofs) else file.path]
             try:
-                store.copy(source, target, partial(moving.at, target))
+                store.copy(source, target, file.size, partial(moving.at, target))
             except Absent as error:
                 claim = store.uri(f"models/{version.name}/claims/{version.version}.json")
                 raise BadData(f"model: what {claim} is to hold is gone ({error}); remove that claim") from error

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 ONE_PUT = 1 << 30  # bytes; above it an upload goes in parts
+ONE_COPY = 1 << 28  # bytes; above it a copy goes in parts: the store is silent until a part is copied
 BLOCK = 1 << 20  # bytes
 TRIES = 3  # of a conditional write that was refused although nothing stood in its way
 
@@ -154,15 +155,14 @@ class Store:
         with self._asking(f"read {key}"):
             yield from self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].iter_chunks(BLOCK)
 
-    def copy(self, source: str, target: str, moved: Moved = unheard) -> None:
-        """Copy an object inside the store; its bytes do not pass through this machine."""
+    def copy(self, source: str, target: str, size: int | None = None, moved: Moved = unheard) -> None:
+        """Copy an object, of that size if it is known, inside the store; its bytes do not pass through this machine."""
+        origin: Any = {"Bucket": self.bucket, "Key": self.prefix + source}
         with self._asking(f"copy {source}"):
-            self.client.copy(
-                {"Bucket": self.bucket, "Key": self.prefix + source},
-                self.bucket,
-                self.prefix + target,
-                Callback=summed(moved),
-            )
+            if size is None or size > ONE_COPY:
+                self.client.copy(origin, self.bucket, self.prefix + target, Callback=summed(moved))
+            else:
+                self.client.copy_object(Bucket=self.bucket, Key=self.prefix + target, CopySource=origin)
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Size in bytes of every object below the prefix, by key."""
