@@ -7,8 +7,6 @@ from cyclopts import Parameter
 
 from flows import findings, report, screen, services
 from flows.preview import preview
-from flows.recorded import recorded
-from flows.reused import reused
 from flows.screen import Json
 from tasks.core import catalog, trackers
 from tasks.core.command import command
@@ -61,6 +59,9 @@ def plan(
 def _reused(request: GlueRun) -> dict[str, Any] | None:
     """The run if every step of it is there, shown in the UI; what is wrong with it is said by the flow, where it is
     seen there too."""
+    from flows.recorded import recorded
+    from flows.reused import reused
+
     known = settings()
     try:
         trackers.named(known)

@@ -15,20 +15,32 @@ SLOW = {
     *("prefect", "torch", "transformers", "datasets", "evaluate", "sklearn", "scipy", "pandas", "pyarrow", "numpy"),
     "pydantic_settings",
 }
-OTHERS = {"flows.ask", "flows.backfills", "flows.cache", "flows.deploy", "flows.models", "flows.reports", "flows.suite"}
+OTHERS = {
+    *("flows.ask", "flows.backfills", "flows.cache", "flows.deploy", "flows.models", "flows.reports", "flows.suite"),
+    *("flows.recorded", "flows.reused", "tasks.core.registry"),
+}
 PROGRAM = f"""
-import sys
+import pathlib, sys
+services = set()
+
+def listed(event, args):
+    if event == "os.listdir" and (path := pathlib.Path(args[0] or ".")).parts[-3:-1] == ("botocore", "data"):
+        services.add(f"botocore's {{path.name}}")
+
+sys.addaudithook(listed)
 from flows.cli import main
 sys.argv = ["glueflow", *sys.argv[1:]]
 try:
     main()
 finally:
-    print(*sorted({SLOW | OTHERS!r} & set(sys.modules)), sep=",", file=sys.stderr)
+    found = {SLOW | OTHERS!r} & set(sys.modules) | services - {{"botocore's s3"}}
+    print(*sorted(found), sep=",", file=sys.stderr)
 """
 
 
 def imported(corner: Corner, *arguments: str) -> tuple[str, set[str]]:
-    """What the command printed, and which of the slow packages and other commands its process imported."""
+    """What the command printed, and which of the slow packages and other commands its process imported, and of which
+    services but S3 it looked for the description."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=ROOT,
